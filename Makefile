@@ -1,0 +1,112 @@
+# Everything a person does here. `make` lists it.
+# The file is written for GNU make; every command runs in .venv, which `make setup` makes.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; `make setup PYTHON=/path/to/python` takes another.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3 python,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $(name))))
+# The version of Node.js when it is new enough and npm is there, else nothing.
+NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".").map(Number); \
+	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null \
+	&& command -v npm >/dev/null && node --version)
+
+INSTALLED := $(VENV)/.installed
+GRAPHIQL := api/static/graphiql/index.html
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+LOCK := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header
+# How one more argument reaches pytest: make test ARGS="tests/test_packaging.py -x"
+ARGS ?=
+
+.PHONY: help
+help:
+	@echo 'make run and make test are all that a newcomer needs.'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: setup ## set up, migrate and serve on http://127.0.0.1:8000; a first start adds a demo
+	@$(BIN)/spaces run
+
+.PHONY: test
+test: setup ## set up and run the tests; says which parts are skipped, and why
+	@$(BIN)/pytest -rs $(ARGS)
+
+.PHONY: test-all
+test-all: setup ## the same, with the tests that take minutes
+	@$(BIN)/pytest -rs -m '' $(ARGS)
+
+.PHONY: check
+check: setup ## format, lint, types, layers; schema file and migrations up to date
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/spaces schema --check
+	$(BIN)/spaces migrate --check
+
+.PHONY: fix
+fix: setup ## repair what of that can be repaired
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: schema
+schema: setup ## write the schema file anew
+	$(BIN)/spaces schema
+
+.PHONY: bench
+bench: setup ## run every benchmark
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: setup ## resolve the dependencies of pyproject.toml into the two lock files
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --group dev --output-file requirements-dev.lock pyproject.toml
+
+.PHONY: clean
+clean: ## remove what was built, the environment too; data/ stays
+	rm -rf $(VENV) api/static build dist web/*/node_modules
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------- setting up ----------
+
+.PHONY: setup
+setup: $(INSTALLED) browser ## make .venv, install the locked dependencies, build the browser parts
+
+$(INSTALLED): requirements-dev.lock pyproject.toml
+ifeq ($(strip $(PYTHON)),)
+	@echo 'Spaces needs Python 3.11 or newer, and found none. Install it, or name it: make setup PYTHON=...' >&2
+	@exit 1
+else
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); } || \
+		{ rm -rf $(VENV); echo 'Python could not make a virtual environment (on Debian: apt-get install python3-venv).' >&2; exit 1; }
+	@echo 'Installing the locked dependencies (a first time takes a minute or two)'
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+endif
+
+.PHONY: browser
+ifeq ($(strip $(NODE)),)
+browser:
+	@test -f $(GRAPHIQL) || { \
+		echo 'Left out: the GraphiQL page, which needs Node.js 20.19 or newer with npm. Everything else is there.'; \
+		test -z "$$SPACES_CI"; }
+else
+browser: $(GRAPHIQL)
+endif
+
+# With SPACES_CI set a failed build is an error; else Spaces goes on without the page and says so.
+$(GRAPHIQL): web/graphiql/package-lock.json $(wildcard web/graphiql/*.* web/graphiql/src/*)
+	@echo 'Building the GraphiQL page'
+	@mkdir -p build
+	@{ npm --prefix web/graphiql ci --no-audit --no-fund && npm --prefix web/graphiql run build; } >build/graphiql.log 2>&1 || \
+		{ test -z "$$SPACES_CI" || { cat build/graphiql.log; exit 1; }; \
+		  echo 'Left out: the GraphiQL page, whose build failed (see build/graphiql.log). Everything else is there.'; }

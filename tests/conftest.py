@@ -1,0 +1,54 @@
+"""What the tests may find absent, and what follows: a named skip here, an error where SPACES_CI is set."""
+
+import os
+import shutil
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+# What a marker needs: the first of these programs that is on the path.
+PROGRAMS = {
+    "needs_chromium": ("chromium",),
+    "needs_ffmpeg": ("ffmpeg",),
+    "needs_espeak": ("espeak-ng",),
+    "needs_faketime": ("faketime",),
+    "needs_node": ("node",),
+}
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+SKIPS_FORBIDDEN = bool(os.environ.get("SPACES_CI"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs an absent program, and name the program."""
+    absent = {
+        marker: programs[0]
+        for marker, programs in PROGRAMS.items()
+        if not any(shutil.which(program) for program in programs)
+    }
+    for item in items:
+        for marker in absent.keys() & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.skip(reason=f"{absent[marker]} is not installed"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip is a failure where skips are forbidden."""
+    report = yield
+    return _forbid_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a file that skips itself as a whole."""
+    report = yield
+    return _forbid_skip(report)
+
+
+def _forbid_skip(report: Report) -> Report:
+    if SKIPS_FORBIDDEN and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"expected no skip where SPACES_CI is set, got: {reason}"
+    return report
