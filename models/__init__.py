@@ -1,0 +1,1 @@
+"""The rows: one table a file, their states, transition tables, named queries and migrations."""

@@ -1,0 +1,67 @@
+"""Connecting, migrating, and the list of all tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tortoise import Tortoise
+from tortoise.context import TortoiseContext
+from tortoise.migrations.api import migrate as run_migrations
+from tortoise.migrations.autodetector import MigrationAutodetector
+from tortoise.migrations.writer import MigrationWriter
+
+TABLES = (
+    "account", "audit_entry", "block", "follow", "listening", "participant", "playback_position", "process",
+    "recording", "rollout", "session", "space", "space_event", "timeline_event", "timeline_item",
+)  # fmt: skip
+# FULL: a commit that was answered survives a power cut. One writer waits this long for another process.
+SQLITE_PRAGMAS = "journal_mode=WAL&synchronous=FULL&busy_timeout=5000&foreign_keys=ON"
+
+
+def sqlite_url(path: Path) -> str:
+    """The database URL of an embedded database in a file."""
+    return f"sqlite://{path}"
+
+
+def config(url: str) -> dict[str, Any]:
+    """Tortoise's configuration for one database."""
+    if url.startswith("sqlite:") and "?" not in url:
+        url = f"{url}?{SQLITE_PRAGMAS}"
+    return {
+        "connections": {"default": url},
+        "apps": {
+            "models": {
+                "models": [f"models.{table}" for table in TABLES],
+                "migrations": "models.migrations",
+                "default_connection": "default",
+            }
+        },
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+async def connect(url: str) -> TortoiseContext:
+    """Open the database for this process; every task may use it. Close it with `close`."""
+    return await Tortoise.init(config=config(url), _enable_global_fallback=True)
+
+
+async def close() -> None:
+    """Close every connection."""
+    await Tortoise.close_connections()
+
+
+async def migrate(url: str) -> None:
+    """Bring the database to the newest migration; an up-to-date one is left alone."""
+    await run_migrations(config=config(url))
+    await Tortoise.close_connections()
+
+
+async def pending_changes() -> Sequence[MigrationWriter]:
+    """What the models have that the migrations lack; empty when they agree."""
+    settings = config("sqlite://:memory:")
+    async with TortoiseContext() as context:
+        await context.init(config=settings)
+        if context.apps is None:
+            raise RuntimeError("the models could not be loaded")
+        return await MigrationAutodetector(context.apps, settings["apps"]).changes()

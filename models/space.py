@@ -1,0 +1,84 @@
+"""Spaces: one row each, for ever owned by one host."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from models.fields import InstantField
+
+
+class SpaceState(StrEnum):
+    """Where a Space is in its life."""
+
+    SCHEDULED = "SCHEDULED"
+    LIVE = "LIVE"
+    ENDED = "ENDED"
+    CANCELED = "CANCELED"
+
+
+SPACE_MOVES: frozenset[tuple[SpaceState, SpaceState]] = frozenset(
+    {
+        (SpaceState.SCHEDULED, SpaceState.LIVE),
+        (SpaceState.SCHEDULED, SpaceState.CANCELED),
+        (SpaceState.LIVE, SpaceState.ENDED),
+    }
+)
+
+
+class SpeakerPolicy(StrEnum):
+    """How a listener becomes a speaker."""
+
+    RAISED_HAND = "RAISED_HAND"
+    FOLLOWED = "FOLLOWED"
+    INVITED = "INVITED"
+
+
+class Platform(StrEnum):
+    """Where a client says it runs."""
+
+    IOS = "IOS"
+    ANDROID = "ANDROID"
+    WEB = "WEB"
+    API = "API"
+
+
+class Space(Model):
+    """`event_sequence` numbers the Space's events and moves under the row's lock."""
+
+    id = fields.UUIDField(primary_key=True)
+    host_id: UUID = fields.UUIDField()
+    title = fields.CharField(max_length=200)
+    description: str | None = fields.TextField(null=True)
+    language: str | None = fields.CharField(max_length=35, null=True)  # type: ignore[assignment]
+    topics: list[str] = fields.JSONField(default=list)
+    state = fields.CharEnumField(SpaceState, max_length=10, default=SpaceState.SCHEDULED)
+    created_at: datetime = InstantField()
+    scheduled_start: datetime | None = InstantField(null=True)
+    started_at: datetime | None = InstantField(null=True)
+    ended_at: datetime | None = InstantField(null=True)
+    # When the host was last lost; null while the host is there or was never connected.
+    host_lost_at: datetime | None = InstantField(null=True)
+    speaker_policy = fields.CharEnumField(SpeakerPolicy, max_length=12, default=SpeakerPolicy.RAISED_HAND)
+    clips_allowed = fields.BooleanField(default=True)
+    recording_enabled = fields.BooleanField(default=False)
+    participant_count = fields.IntField(default=0)
+    total_listener_count = fields.IntField(default=0)
+    peak_listener_count = fields.IntField(default=0)
+    event_sequence = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "space"
+        indexes = (
+            Index(fields=("host_id", "created_at", "id")),
+            Index(fields=("state", "created_at", "id")),
+            Index(fields=("created_at", "id")),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What events say of the Space's state."""
+        return {"state": self.state.value}

@@ -1,0 +1,35 @@
+"""What resolvers have at hand for one operation."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+import strawberry
+
+from schema.rows import Rows
+from services.house import House
+from services.viewers import Viewer
+
+
+@dataclass(slots=True)
+class Context:
+    """Who asks, the services' house, and the rows read so far. `now` stands still while one answer is made."""
+
+    house: House
+    viewer: Viewer
+    now: datetime = field(init=False)
+    rows: Rows = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Forget what was read: before and after a mutation, and before each event of a subscription."""
+        self.viewer = Viewer(
+            account=self.viewer.account, session_id=self.viewer.session_id, address=self.viewer.address
+        )
+        self.now = self.house.clock.now()
+        self.rows = Rows(self.viewer)
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,1 @@
+"""The mutation root, by subject."""

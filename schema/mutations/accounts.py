@@ -1,0 +1,77 @@
+"""Signing up, in and out; following."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from schema import ids, inputs, payloads
+from schema.context import Info
+from schema.mutations.arguments import given
+from schema.payloads import mutation
+from services import accounts
+
+_ASKED = strawberry.argument(description="What is asked for.")
+
+
+@strawberry.type
+class AccountMutations:
+    """Signing up, in and out; following."""
+
+    @mutation(
+        "A new account, signed in. token is sent as `Authorization: Bearer …`, and over WebSocket as"
+        ' connection_init\'s payload {"authorization": "Bearer …"}.'
+    )
+    async def sign_up(
+        root: Any, info: Info, input: Annotated[inputs.SignUpInput, _ASKED]
+    ) -> payloads.SignUpPayload:
+        made = await accounts.sign_up(
+            info.context.house,
+            info.context.viewer,
+            handle=input.handle,
+            name=input.name,
+            password=input.password,
+        )
+        return payloads.SignUpPayload(token=made.token, user=made.account, expires_at=made.expires_at)  # type: ignore[arg-type]
+
+    @mutation("A new session for an account.")
+    async def sign_in(
+        root: Any, info: Info, input: Annotated[inputs.SignInInput, _ASKED]
+    ) -> payloads.SignInPayload:
+        made = await accounts.sign_in(info.context.house, handle=input.handle, password=input.password)
+        return payloads.SignInPayload(token=made.token, user=made.account, expires_at=made.expires_at)  # type: ignore[arg-type]
+
+    @mutation("End this session, or every one of the account.")
+    async def sign_out(
+        root: Any, info: Info, input: Annotated[inputs.SignOutInput, _ASKED]
+    ) -> payloads.SignOutPayload:
+        await accounts.sign_out(info.context.house, info.context.viewer, everywhere=input.everywhere)
+        return payloads.SignOutPayload()
+
+    @mutation("Change the profile or the default for recording.")
+    async def update_account(
+        root: Any, info: Info, input: Annotated[inputs.UpdateAccountInput, _ASKED]
+    ) -> payloads.UpdateAccountPayload:
+        viewer = await accounts.update(
+            info.context.house,
+            info.context.viewer,
+            name=given(input.name),
+            bio=given(input.bio),
+            records=given(input.records_by_default),
+        )
+        return payloads.UpdateAccountPayload(viewer=viewer.account)  # type: ignore[arg-type]
+
+    @mutation("See somebody's cards on one's timeline.")
+    async def follow(
+        root: Any, info: Info, input: Annotated[inputs.FollowInput, _ASKED]
+    ) -> payloads.FollowPayload:
+        user_id = ids.read(input.user_id, "User", path="userId")
+        user = await accounts.follow(info.context.house, info.context.viewer, user_id)
+        return payloads.FollowPayload(user=user)  # type: ignore[arg-type]
+
+    @mutation("See somebody's cards no more.")
+    async def unfollow(
+        root: Any, info: Info, input: Annotated[inputs.UnfollowInput, _ASKED]
+    ) -> payloads.UnfollowPayload:
+        user_id = ids.read(input.user_id, "User", path="userId")
+        user = await accounts.unfollow(info.context.house, info.context.viewer, user_id)
+        return payloads.UnfollowPayload(user=user)  # type: ignore[arg-type]

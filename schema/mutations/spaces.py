@@ -1,0 +1,158 @@
+"""Spaces and being in them."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from models.participant import ParticipantRole
+from schema import ids, inputs, payloads
+from schema.context import Info
+from schema.links import media_link
+from schema.mutations.arguments import given
+from schema.payloads import mutation
+from services import endings, participation, playback, spaces
+from services.spaces import NewSpace, SpaceEdit
+
+_ASKED = strawberry.argument(description="What is asked for.")
+_EDITABLE = (
+    "title",
+    "description",
+    "language",
+    "topics",
+    "scheduled_start",
+    "speaker_policy",
+    "clips_allowed",
+)
+
+
+@strawberry.type
+class SpaceMutations:
+    """Spaces and being in them."""
+
+    @mutation("A new Space with its card on the host's timeline.")
+    async def create_space(
+        root: Any, info: Info, input: Annotated[inputs.CreateSpaceInput, _ASKED]
+    ) -> payloads.CreateSpacePayload:
+        wish = NewSpace(
+            title=input.title,
+            description=given(input.description),
+            language=given(input.language),
+            topics=tuple(input.topics),
+            scheduled_start=given(input.scheduled_start),
+            record=given(input.record),
+            platform=input.platform,
+            speaker_policy=input.speaker_policy,
+        )
+        space = await spaces.create(info.context.house, info.context.viewer, wish)
+        return payloads.CreateSpacePayload(space=space)  # type: ignore[arg-type]
+
+    @mutation("Change a Space. scheduledStart changes before launch only.")
+    async def update_space(
+        root: Any, info: Info, input: Annotated[inputs.UpdateSpaceInput, _ASKED]
+    ) -> payloads.UpdateSpacePayload:
+        asked = {name: getattr(input, name) for name in _EDITABLE}
+        edit = SpaceEdit(
+            changes={name: value for name, value in asked.items() if value is not strawberry.UNSET}
+        )
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        space = await spaces.update(info.context.house, info.context.viewer, space_id, edit)
+        return payloads.UpdateSpacePayload(space=space)  # type: ignore[arg-type]
+
+    @mutation("Set 'Record Space', before launch alone.")
+    async def toggle_recording(
+        root: Any, info: Info, input: Annotated[inputs.ToggleRecordingInput, _ASKED]
+    ) -> payloads.ToggleRecordingPayload:
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        space = await spaces.toggle_recording(
+            info.context.house,
+            info.context.viewer,
+            space_id,
+            enabled=input.enabled,
+            platform=input.platform,
+        )
+        return payloads.ToggleRecordingPayload(space=space)  # type: ignore[arg-type]
+
+    @mutation(
+        "Launches. The host is in it at once; joinSpace, which may be called again and again, answers where to"
+        " publish and listen."
+    )
+    async def start_space(
+        root: Any, info: Info, input: Annotated[inputs.StartSpaceInput, _ASKED]
+    ) -> payloads.StartSpacePayload:
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        space = await spaces.start(info.context.house, info.context.viewer, space_id, platform=input.platform)
+        return payloads.StartSpacePayload(space=space)  # type: ignore[arg-type]
+
+    @mutation("End a live Space, by its host or a moderator. Its recording can be played when this answers.")
+    async def end_space(
+        root: Any, info: Info, input: Annotated[inputs.EndSpaceInput, _ASKED]
+    ) -> payloads.EndSpacePayload:
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        space = await endings.end(info.context.house, info.context.viewer, space_id)
+        return payloads.EndSpacePayload(space=space)  # type: ignore[arg-type]
+
+    @mutation("Call a Space off before launch.")
+    async def cancel_space(
+        root: Any, info: Info, input: Annotated[inputs.CancelSpaceInput, _ASKED]
+    ) -> payloads.CancelSpacePayload:
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        space = await spaces.cancel(info.context.house, info.context.viewer, space_id)
+        return payloads.CancelSpacePayload(space=space)  # type: ignore[arg-type]
+
+    @mutation("Enter a live Space. Joining again is the same participation and writes no event.")
+    async def join_space(
+        root: Any, info: Info, input: Annotated[inputs.JoinSpaceInput, _ASKED]
+    ) -> payloads.JoinSpacePayload:
+        context = info.context
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        joined = await participation.join(context.house, context.viewer, space_id, platform=input.platform)
+        return payloads.JoinSpacePayload(
+            participant=joined.participant,  # type: ignore[arg-type]
+            space=joined.space,  # type: ignore[arg-type]
+            whip_url=joined.whip_url,
+            media_token=joined.media_token,
+            live=media_link(
+                context.house, playback.live_link(context.house, joined.space, context.viewer, context.now)
+            ),
+        )
+
+    @mutation("Go out of a Space. A host who leaves has 60 s to come back.")
+    async def leave_space(
+        root: Any, info: Info, input: Annotated[inputs.LeaveSpaceInput, _ASKED]
+    ) -> payloads.LeaveSpacePayload:
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        space = await participation.leave(info.context.house, info.context.viewer, space_id)
+        return payloads.LeaveSpacePayload(space=space)  # type: ignore[arg-type]
+
+    @mutation("Say that one was told that the Space is recorded; needed before a speaker's first packet.")
+    async def acknowledge_recording(
+        root: Any, info: Info, input: Annotated[inputs.AcknowledgeRecordingInput, _ASKED]
+    ) -> payloads.AcknowledgeRecordingPayload:
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        participant = await participation.acknowledge(
+            info.context.house, info.context.viewer, space_id, version=input.consent_version
+        )
+        return payloads.AcknowledgeRecordingPayload(participant=participant)  # type: ignore[arg-type]
+
+    @mutation("Ask to speak, or take it back.")
+    async def raise_hand(
+        root: Any, info: Info, input: Annotated[inputs.RaiseHandInput, _ASKED]
+    ) -> payloads.RaiseHandPayload:
+        space_id = ids.read(input.space_id, "Space", path="spaceId")
+        participant = await participation.raise_hand(
+            info.context.house, info.context.viewer, space_id, raised=input.raised
+        )
+        return payloads.RaiseHandPayload(participant=participant)  # type: ignore[arg-type]
+
+    @mutation("Make a raised hand a speaker, or send a speaker or co-host back to listening.")
+    async def set_participant_role(
+        root: Any, info: Info, input: Annotated[inputs.SetParticipantRoleInput, _ASKED]
+    ) -> payloads.SetParticipantRolePayload:
+        participant = await participation.set_role(
+            info.context.house,
+            info.context.viewer,
+            ids.read(input.space_id, "Space", path="spaceId"),
+            ids.read(input.user_id, "User", path="userId"),
+            ParticipantRole(input.role.name),
+        )
+        return payloads.SetParticipantRolePayload(participant=participant)  # type: ignore[arg-type]

@@ -1,0 +1,125 @@
+"""Recordings."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from media.waveform import waveform as read_waveform
+from models.playback_position import PlaybackPosition
+from models.recording import Recording as RecordingRow
+from models.recording import RecordingStatus
+from models.space import Space as SpaceRow
+from schema.context import Context, Info
+from schema.links import MediaLink, media_link
+from schema.nodes import Node, RowType
+from schema.rows import Relation
+from schema.scalars import ByteCount
+from schema.sources import column, computed, relation
+from schema.spaces import Space
+from services import playback, retention, visibility
+from services.errors import InvalidInput
+from services.links import LinkKind
+
+_POSITION = Relation(model=PlaybackPosition, key="id", column="recording_id", mine="account_id")
+_POINTS = 200
+_MOST_POINTS = 2000
+
+
+@strawberry.type(description="A stretch of the recording in which audio was lost.")
+class RecordingGap:
+    """A stretch of the recording in which audio was lost."""
+
+    start_ms: int = strawberry.field(description="From here, in ms since the first audio.")
+    end_ms: int = strawberry.field(description="Up to here.")
+    cause: str = strawberry.field(
+        description="NO_PUBLISHER: nobody was connected. RESTART: the server was away."
+    )
+
+
+def _gaps(row: RecordingRow, _context: Context) -> list[RecordingGap]:
+    return [RecordingGap(**gap) for gap in row.gaps]
+
+
+def _status(row: RecordingRow, context: Context) -> RecordingStatus:
+    return retention.status_at(row, context.now)
+
+
+def _failure_reason(row: RecordingRow, _context: Context) -> str | None:
+    return row.failure_reason if row.status is RecordingStatus.FAILED else None
+
+
+def _playback(row: RecordingRow, context: Context) -> MediaLink | None:
+    if not visibility.may_play(row, context.now):
+        return None
+    return _link(row, context, LinkKind.PLAYBACK)
+
+
+def _download(row: RecordingRow, context: Context) -> MediaLink | None:
+    if not visibility.may_download(row, context.viewer, context.now):
+        return None
+    return _link(row, context, LinkKind.DOWNLOAD)
+
+
+def _link(row: RecordingRow, context: Context, kind: LinkKind) -> MediaLink:
+    return media_link(
+        context.house, playback.recording_link(context.house, row, context.viewer, context.now, kind)
+    )
+
+
+async def _position(row: RecordingRow, context: Context) -> int | None:
+    found = await context.rows.one(_POSITION, row.id)
+    return found.position_ms if found else None
+
+
+@strawberry.type(description="What was said in a Space. The object stays when its bytes are gone.")
+class Recording(RowType, Node):
+    """What was said in a Space."""
+
+    model = RecordingRow
+
+    space: Space = relation(SpaceRow, "The Space that was recorded.", key="space_id")
+    status: RecordingStatus = computed(_status, "Where it is in its life, as of now.")
+    failure_reason: str | None = computed(_failure_reason, "Null unless FAILED.")
+    started_at: datetime | None = column("started_at", "When the first audio was written.")
+    ended_at: datetime | None = column("ended_at", "When the Space ended.")
+    duration_ms: int = column("duration_ms", "Length of the programme in ms; grows while it is live.")
+    size_bytes: ByteCount = column("size_bytes", "Bytes of the programme.")
+    gaps: list[RecordingGap] = computed(_gaps, "Stretches in which audio was lost; empty when complete.")
+    expires_at: datetime | None = column("expires_at", "30 days after the Space ended; null until then.")
+    start_offset_ms: int = column("start_offset_ms", "Where playback starts, as the host trimmed it.")
+    playback: MediaLink | None = computed(_playback, "HLS; null unless AVAILABLE and the viewer may hear it.")
+    download: MediaLink | None = computed(_download, "The full-length programme in one file, for the host.")
+    play_count: int = column("play_count", "How many listenings there were.")
+    share_count: int = column("share_count", "How many share cards there are.")
+    viewer_can_play: bool = computed(
+        lambda row, context: visibility.may_play(row, context.now), "Whether `playback` would answer."
+    )
+    viewer_can_share: bool = computed(
+        lambda row, context: visibility.may_share(row, context.viewer, context.now),
+        "Whether the viewer may share it.",
+    )
+    viewer_can_delete: bool = computed(
+        lambda row, context: visibility.may_delete(row, context.viewer, context.now),
+        "Whether the viewer may delete it.",
+    )
+    viewer_position_ms: int | None = computed(_position, "Where the viewer stopped; null if never played.")
+
+    @strawberry.field(
+        description="Exactly `points` peaks (1 to 2000) for drawing, 0 to 255, evenly spaced over the duration;"
+        " empty when the viewer may not play."
+    )
+    async def waveform(
+        root: Any,
+        info: Info,
+        points: Annotated[
+            int | None, strawberry.argument(description="How many peaks, 1 to 2000.")
+        ] = _POINTS,
+    ) -> list[int]:
+        points = _POINTS if points is None else points
+        if not 1 <= points <= _MOST_POINTS:
+            raise InvalidInput(f"points must be 1 to {_MOST_POINTS}, got {points}.", path=["points"])
+        if not visibility.may_play(root, info.context.now):
+            return []
+        return list(await asyncio.to_thread(read_waveform, info.context.house.recording_dir(root.id), points))

@@ -1,0 +1,148 @@
+"""Rows of one operation, batched: one statement a level and relation, however many cards there are."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from strawberry.dataloader import DataLoader
+from tortoise.expressions import Q
+from tortoise.models import Model
+
+from models import paging
+from models.fields import from_ms, to_ms
+from models.paging import Order
+from services import cursors, visibility
+from services.errors import InvalidInput
+from services.viewers import Viewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """One row of another table: where its `column` equals this row's `key`. `mine` narrows it to the viewer's."""
+
+    model: type[Model]
+    key: str
+    column: str = "id"
+    mine: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """Many rows of another table, of this row (its `key`) by their `parent` column, in pages."""
+
+    model: type[Model]
+    parent: str
+    order: Order
+    key: str = "id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which page: how many, after what, and filters by column."""
+
+    first: int
+    after: str | None = None
+    filters: tuple[tuple[str, Hashable], ...] = ()
+
+    @classmethod
+    def of(cls, first: int | None, after: str | None, *, default: int = 20, **filters: Hashable) -> "Wanted":
+        """What a client asked for: null and left out are the default."""
+        named = tuple((name, value) for name, value in filters.items() if value is not None)
+        return cls(first=default if first is None else first, after=after or None, filters=named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Rows of a page with their cursors."""
+
+    rows: Sequence[Any]
+    cursors: Sequence[str]
+    has_next: bool
+    has_previous: bool
+
+
+def cursor_of(row: Any, order: Order) -> str:
+    """The cursor of a row in an order over an instant column."""
+    return cursors.pack(["r", to_ms(getattr(row, order.column)), str(row.id)])
+
+
+def _beyond(after: str, order: Order) -> Q:
+    mark, at_ms, row_id = cursors.unpack(after, (str, int, str))
+    try:
+        if mark == "r":
+            return order.beyond(from_ms(int(at_ms)), UUID(str(row_id)))
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput("This cursor was not made here. Use one that this field answered.", path=["after"])
+
+
+def cut(rows: Sequence[Any], wanted: Wanted, order: Order) -> Page:
+    """A page of one row more than wanted: the surplus row says that there is a next page."""
+    shown = rows[: wanted.first]
+    return Page(
+        rows=shown,
+        cursors=[cursor_of(row, order) for row in shown],
+        has_next=len(rows) > wanted.first,
+        has_previous=wanted.after is not None,
+    )
+
+
+class Rows:
+    """The reads of one operation. Visibility is applied to every one of them."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+
+    async def visible(self, model: type[Model]) -> Q:
+        """The condition under which the viewer may see rows of a table."""
+        rule = visibility.RULES.get(model)
+        return await rule(self._viewer) if rule else Q()
+
+    async def by_id(self, model: type[Model], row_id: Any) -> Any:
+        """A visible row by its id, or None."""
+        return await self.one(Relation(model=model, key="id"), row_id)
+
+    async def one(self, relation: Relation, key: Any) -> Any:
+        """The related visible row, or None."""
+        if key is None or (relation.mine is not None and self._viewer.id is None):
+            return None
+        return await self._loader(relation, lambda keys: self._load(relation, keys)).load(key)
+
+    async def _load(self, relation: Relation, keys: list[Any]) -> list[Any]:
+        found = relation.model.filter(await self.visible(relation.model), **{f"{relation.column}__in": keys})
+        if relation.mine is not None:
+            found = found.filter(**{relation.mine: self._viewer.id})
+        rows = {getattr(row, relation.column): row for row in await found}
+        return [rows.get(key) for key in keys]
+
+    async def page(self, connected: Connected, key: Any, wanted: Wanted) -> Page:
+        """A page of visible rows that belong to one parent; equal pages of many parents are one statement."""
+        name = (connected, wanted)
+        rows = await self._loader(name, lambda keys: self._load_pages(connected, wanted, keys)).load(key)
+        return cut(rows, wanted, connected.order)
+
+    async def _load_pages(self, connected: Connected, wanted: Wanted, keys: list[Any]) -> list[list[Any]]:
+        rows = connected.model.filter(
+            await self.visible(connected.model), **{f"{connected.parent}__in": keys}, **dict(wanted.filters)
+        )
+        if wanted.after is not None:
+            rows = rows.filter(_beyond(wanted.after, connected.order))
+        if len(keys) == 1:
+            return [await paging.page(rows, connected.order, most=wanted.first + 1)]
+        found = await paging.pages(rows, connected.order, parent=connected.parent, most=wanted.first + 1)
+        return [found.get(key, []) for key in keys]
+
+    async def listed(self, model: type[Model], where: Q, order: Order, wanted: Wanted) -> Page:
+        """A page of all visible rows of a table under a condition."""
+        rows = model.filter(await self.visible(model)).filter(where)
+        if wanted.after is not None:
+            rows = rows.filter(_beyond(wanted.after, order))
+        return cut(await paging.page(rows, order, most=wanted.first + 1), wanted, order)
+
+    def _loader(self, name: Hashable, load: Callable[[list[Any]], Any]) -> DataLoader[Any, Any]:
+        loader = self._loaders.get(name)
+        if loader is None:
+            loader = self._loaders[name] = DataLoader(load_fn=load)
+        return loader

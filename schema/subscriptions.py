@@ -1,0 +1,53 @@
+"""The subscription root."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+import strawberry
+
+from schema import ids
+from schema.connections import After
+from schema.context import Info
+from schema.events import RecordingStatusEvent, SpaceEvent, TimelineEvent
+from services import live
+
+_SpaceId = Annotated[strawberry.ID, strawberry.argument(description="The Space.")]
+
+
+@strawberry.type(description="Everything that is pushed.")
+class Subscription:
+    """The subscription root. Rows are read anew for each event."""
+
+    @strawberry.subscription(
+        description="The live state of a Space's recording: the state now, at once, and then every change; while"
+        " RECORDING, at least once a second."
+    )
+    async def recording_status(
+        root: Any, info: Info, space_id: _SpaceId, after: After = strawberry.UNSET
+    ) -> AsyncGenerator[RecordingStatusEvent, None]:
+        context = info.context
+        key = ids.read(space_id, "Space", path="spaceId")
+        async for event in live.follow_recording(context.house, context.viewer, key, after or None):
+            context.refresh()
+            yield event  # type: ignore[misc]
+
+    @strawberry.subscription(description="Everything that changes in a Space.")
+    async def space_updates(
+        root: Any, info: Info, space_id: _SpaceId, after: After = strawberry.UNSET
+    ) -> AsyncGenerator[SpaceEvent, None]:
+        context = info.context
+        key = ids.read(space_id, "Space", path="spaceId")
+        async for event in live.follow_space(context.house, context.viewer, key, after or None):
+            context.refresh()
+            yield event  # type: ignore[misc]
+
+    @strawberry.subscription(
+        description="New, changed and removed cards on the viewer's timeline (anonymous: the public one)."
+    )
+    async def timeline_updates(
+        root: Any, info: Info, after: After = strawberry.UNSET
+    ) -> AsyncGenerator[TimelineEvent, None]:
+        context = info.context
+        async for event in live.follow_timeline(context.house, context.viewer, after or None):
+            context.refresh()
+            yield event  # type: ignore[misc]

@@ -1,0 +1,207 @@
+"""Signing up, in and out; following."""
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from tortoise.expressions import F
+
+from models.account import Account
+from models.follow import Follow
+from models.session import Session
+from services import text, visibility
+from services.changes import change, new_id
+from services.errors import Conflict, InvalidInput, NotFound, RateLimited, Unauthenticated
+from services.house import House
+from services.viewers import Viewer
+
+# The least that OWASP's password storage cheat sheet asks of Argon2id: 19 MiB, 2 passes, 1 lane.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_NOBODYS_HASH = _HASHER.hash(secrets.token_urlsafe(16))
+_HOUR_S = 3600.0
+_TOKEN_PREFIX = "sps_"  # noqa: S105 (tells leaked tokens apart from other strings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A new session; its token is told this once."""
+
+    account: Account
+    token: str
+    expires_at: datetime
+
+
+def _spend(house: House, key: str, limit: int, per_seconds: float) -> None:
+    if house.rules.rate_limits and (wait := house.limiter.check(key, limit=limit, per_seconds=per_seconds)):
+        raise RateLimited(retry_after_ms=wait)
+
+
+def _hash_token(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def authenticate(house: House, token: str | None, *, address: str) -> Viewer:
+    """The viewer behind a bearer token; anonymous without one. Raises Unauthenticated for a bad one."""
+    if token is None:
+        return Viewer(address=address)
+    session = await Session.get_or_none(token_hash=_hash_token(token)) if token.isascii() else None
+    if session is None or session.expires_at <= house.clock.now():
+        raise Unauthenticated("This token is not valid or has expired. Sign in again.")
+    account = await Account.get_or_none(id=session.account_id, deleted_at=None)
+    if account is None:
+        raise Unauthenticated("This token is not valid or has expired. Sign in again.")
+    return Viewer(account=account, session_id=session.id, address=address)
+
+
+async def is_open(house: House, session_id: UUID) -> bool:
+    """Whether a session still stands."""
+    return await Session.exists(id=session_id, expires_at__gt=house.clock.now())
+
+
+async def _open_session(house: House, account: Account, now: datetime) -> SignedIn:
+    token = _TOKEN_PREFIX + secrets.token_urlsafe(32)
+    expires_at = now + house.rules.session_for
+    await Session.create(
+        id=new_id(),
+        account_id=account.id,
+        token_hash=_hash_token(token),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return SignedIn(account=account, token=token, expires_at=expires_at)
+
+
+async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, password: str) -> SignedIn:
+    """Create an account and sign it in."""
+    handle = text.handle(handle)
+    name = text.line(name, "name", most=100)
+    text.password(password, "password")
+    _spend(house, f"sign-up:{viewer.address}", house.rules.sign_ups_per_hour, _HOUR_S)
+    if await Account.exists(handle_key=handle.lower()):
+        raise Conflict(f"The handle '{handle}' is taken. Choose another.", path=["handle"])
+    hashed = await asyncio.to_thread(_HASHER.hash, password.encode())
+    async with change(house) as made:
+        if await Account.exists(handle_key=handle.lower()):
+            raise Conflict(f"The handle '{handle}' is taken. Choose another.", path=["handle"])
+        account = await Account.create(
+            id=new_id(),
+            handle=handle,
+            handle_key=handle.lower(),
+            name=name,
+            password_hash=hashed,
+            created_at=made.now,
+        )
+        return await _open_session(house, account, made.now)
+
+
+async def sign_in(house: House, *, handle: str, password: str) -> SignedIn:
+    """Open a session. The answer does not tell a wrong password from an unknown handle."""
+    key = f"sign-in:{hashlib.sha256(handle.lower().encode(errors='replace')).hexdigest()}"
+    window = house.rules.failed_sign_ins_within.total_seconds()
+    limit = house.rules.failed_sign_ins
+    if house.rules.rate_limits and (wait := house.limiter.peek(key, limit=limit, per_seconds=window)):
+        raise RateLimited("Too many failed sign-ins for this account. Wait a while.", retry_after_ms=wait)
+    account = (
+        await Account.get_or_none(handle_key=handle.lower(), deleted_at=None) if handle.isascii() else None
+    )
+    hashed = account.password_hash if account else _NOBODYS_HASH
+    if not await asyncio.to_thread(_verify, hashed, password) or account is None:
+        house.limiter.check(key, limit=limit, per_seconds=window)
+        raise Unauthenticated("Handle or password is wrong. Check both and try again.")
+    async with change(house) as made:
+        return await _open_session(house, account, made.now)
+
+
+def _verify(hashed: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, password.encode(errors="replace"))
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+async def sign_out(house: House, viewer: Viewer, *, everywhere: bool) -> None:
+    """End this session, or every one of the account."""
+    account = viewer.signed_in()
+    async with change(house):
+        if everywhere:
+            await Session.filter(account_id=account.id).delete()
+        else:
+            await Session.filter(id=viewer.session_id).delete()
+
+
+async def update(
+    house: House, viewer: Viewer, *, name: str | None, bio: str | None, records: bool | None
+) -> Viewer:
+    """Change the profile or the default for recording; None stays."""
+    account = viewer.signed_in()
+    async with change(house):
+        if name is not None:
+            account.name = text.line(name, "name", most=100)
+        if bio is not None:
+            account.bio = text.optional(bio, "bio", most=500)
+        if records is not None:
+            account.records_by_default = records
+        await account.save(update_fields=["name", "bio", "records_by_default"])
+    return viewer
+
+
+async def visible_account(viewer: Viewer, account_id: UUID) -> Account:
+    """The account, as far as the viewer may see it. Raises NotFound."""
+    account = await Account.filter(await visibility.accounts(viewer), id=account_id).first()
+    if account is None:
+        raise NotFound
+    return account
+
+
+async def follow(house: House, viewer: Viewer, account_id: UUID) -> Account:
+    """Follow somebody; following twice is once."""
+    me = viewer.signed_in()
+    if account_id == me.id:
+        raise InvalidInput("You cannot follow yourself.", path=["userId"])
+    async with change(house) as made:
+        other = await visible_account(viewer, account_id)
+        if other.deleted_at is not None:
+            raise NotFound
+        if not await Follow.exists(follower_id=me.id, followee_id=other.id):
+            await Follow.create(id=new_id(), follower_id=me.id, followee_id=other.id, created_at=made.now)
+            await _count_follow(me.id, other.id, 1)
+    await other.refresh_from_db()
+    return other
+
+
+async def unfollow(house: House, viewer: Viewer, account_id: UUID) -> Account:
+    """Stop following somebody; doing it twice is once."""
+    me = viewer.signed_in()
+    async with change(house):
+        other = await visible_account(viewer, account_id)
+        if await Follow.filter(follower_id=me.id, followee_id=other.id).delete():
+            await _count_follow(me.id, other.id, -1)
+    await other.refresh_from_db()
+    return other
+
+
+async def _count_follow(follower_id: UUID, followee_id: UUID, by: int) -> None:
+    await Account.filter(id=follower_id).update(following_count=F("following_count") + by)
+    await Account.filter(id=followee_id).update(follower_count=F("follower_count") + by)
+
+
+async def promote(house: House, handle: str) -> Account:
+    """Make an account a moderator. Raises NotFound."""
+    async with change(house) as made:
+        account = await Account.get_or_none(handle_key=handle.lower(), deleted_at=None)
+        if account is None:
+            raise NotFound(f"No account has the handle '{handle}'.")
+        account.is_moderator = True
+        await account.save(update_fields=["is_moderator"])
+        await made.audit("account.promoted", "user", account.id)
+    return account
+
+
+async def forget_expired_sessions(now: datetime, *, grace: timedelta = timedelta(days=1)) -> None:
+    """Drop sessions that expired a while ago."""
+    await Session.filter(expires_at__lt=now - grace).delete()

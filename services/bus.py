@@ -1,0 +1,64 @@
+"""Wake-ups inside one process. Rows are the truth: a wake-up says only that a look is worth it."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+TIMELINE = "timeline"
+
+
+def space_topic(space_id: UUID) -> str:
+    """Woken by every event of one Space."""
+    return f"space:{space_id}"
+
+
+class Ear:
+    """One listener. A wake-up that comes while nobody waits is kept, once."""
+
+    def __init__(self) -> None:
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Let `wait` return."""
+        self._woken.set()
+
+    async def wait(self, timeout: float | None) -> bool:  # noqa: ASYNC109 (a poll interval, not a deadline)
+        """Whether it was woken within `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        self._woken.clear()
+        return True
+
+
+class Bus:
+    """Topics and who listens to them."""
+
+    def __init__(self) -> None:
+        self._ears: dict[str, set[Ear]] = {}
+
+    def wake(self, topics: Iterable[str]) -> None:
+        """Wake everyone who listens to one of the topics."""
+        for topic in topics:
+            for ear in self._ears.get(topic, ()):
+                ear.wake()
+
+    def listeners(self, topic: str) -> int:
+        """How many listen to a topic now."""
+        return len(self._ears.get(topic, ()))
+
+    @contextmanager
+    def listen(self, topic: str) -> Iterator[Ear]:
+        """An ear for one topic, for as long as the block lasts."""
+        ear = Ear()
+        ears = self._ears.setdefault(topic, set())
+        ears.add(ear)
+        try:
+            yield ear
+        finally:
+            ears.discard(ear)
+            if not ears:
+                self._ears.pop(topic, None)

@@ -1,0 +1,63 @@
+"""Cards: the one by the host that changes with its Space, and those that people share."""
+
+from models.recording import Recording
+from models.space import Space, SpaceState
+from models.timeline_event import TimelineEventKind
+from models.timeline_item import TimelineItem, TimelineItemKind
+from services.changes import Change, new_id
+
+_KIND = {
+    SpaceState.SCHEDULED: TimelineItemKind.SPACE_SCHEDULED,
+    SpaceState.CANCELED: TimelineItemKind.SPACE_SCHEDULED,
+    SpaceState.LIVE: TimelineItemKind.SPACE_LIVE,
+    SpaceState.ENDED: TimelineItemKind.SPACE_ENDED,
+}
+
+
+def _is_public(space: Space, recording: Recording | None) -> bool:
+    """On the anonymous timeline stand live Spaces and recordings, gone ones as tombstones."""
+    return space.state is SpaceState.LIVE or (space.state is SpaceState.ENDED and recording is not None)
+
+
+async def create(change: Change, space: Space, recording: Recording | None) -> TimelineItem:
+    """The Space's own card."""
+    item = await TimelineItem.create(
+        id=new_id(),
+        kind=_KIND[space.state],
+        author_id=space.host_id,
+        host_id=space.host_id,
+        space_id=space.id,
+        recording_id=recording.id if recording else None,
+        created_at=change.now,
+        activity_at=change.now,
+    )
+    await change.tell_timeline(item, TimelineEventKind.ADDED)
+    return item
+
+
+async def news(change: Change, space: Space, recording: Recording | None) -> None:
+    """The Space went live or ended: its card changes, comes up again, and its shares change."""
+    await _update(change, space, recording, bump=True)
+
+
+async def changed(change: Change, space: Space, recording: Recording | None) -> None:
+    """Something that cards show has changed, and it is no news."""
+    await _update(change, space, recording, bump=False)
+
+
+async def _update(change: Change, space: Space, recording: Recording | None, *, bump: bool) -> None:
+    for item in await TimelineItem.filter(space_id=space.id):
+        was_public = item.is_public
+        if item.kind in _KIND.values():
+            item.kind = _KIND[space.state]
+            item.recording_id = recording.id if recording else None
+            item.is_public = _is_public(space, recording)
+            if bump:
+                item.activity_at = change.now
+            await item.save()
+        public_kind = None
+        if item.is_public:
+            public_kind = TimelineEventKind.CHANGED if was_public else TimelineEventKind.ADDED
+        elif was_public:
+            public_kind = TimelineEventKind.REMOVED
+        await change.tell_timeline(item, TimelineEventKind.CHANGED, public_kind=public_kind)

@@ -1,0 +1,121 @@
+"""A change: rows and what others hear of them, in one transaction; told after the commit."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from tortoise.transactions import in_transaction
+
+from models.audit_entry import AuditEntry
+from models.participant import Participant
+from models.recording import ICON_ON, Recording
+from models.space import Space
+from models.space_event import SpaceEvent, SpaceEventKind
+from models.timeline_event import TimelineEvent, TimelineEventKind
+from models.timeline_item import TimelineItem
+from services.bus import TIMELINE, space_topic
+from services.errors import NotFound
+from services.house import House
+
+
+class Change:
+    """What one transaction writes for others: events, card events, audit entries, wake-ups."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.topics: set[str] = set()
+
+    async def space(self, space_id: UUID) -> Space:
+        """The Space, locked until the commit. Raises NotFound."""
+        space = await Space.select_for_update().get_or_none(id=space_id)
+        if space is None:
+            raise NotFound
+        return space
+
+    async def tell_space(
+        self,
+        space: Space,
+        kind: SpaceEventKind,
+        *,
+        participant: Participant | None = None,
+        recording: Recording | None = None,
+        of_recording: bool = False,
+        facts: dict[str, Any] | None = None,
+    ) -> SpaceEvent:
+        """Write the next event of a locked Space. `of_recording`: status or icon changed with it."""
+        space.event_sequence += 1
+        await Space.filter(id=space.id).update(event_sequence=space.event_sequence)
+        kept = dict(facts or {})
+        if of_recording:
+            kept["recording"] = recording_facts(recording)
+        self.topics.add(space_topic(space.id))
+        return await SpaceEvent.create(
+            space_id=space.id,
+            sequence=space.event_sequence,
+            kind=kind,
+            at=self.now,
+            participant_id=participant.id if participant else None,
+            of_recording=of_recording,
+            facts=kept,
+        )
+
+    async def tell_timeline(
+        self, item: TimelineItem, kind: TimelineEventKind, *, public_kind: TimelineEventKind | None = None
+    ) -> None:
+        """Write what happened to a card, and what of it anonymous timelines hear."""
+        self.topics.add(TIMELINE)
+        await TimelineEvent.create(
+            at=self.now,
+            kind=kind,
+            item_id=item.id,
+            author_id=item.author_id,
+            host_id=item.host_id,
+            public_kind=public_kind,
+        )
+
+    async def audit(
+        self,
+        action: str,
+        subject_kind: str,
+        subject_id: UUID,
+        *,
+        actor_id: UUID | None = None,
+        outcome: str = "done",
+    ) -> None:
+        """Write one entry of the audit log."""
+        await AuditEntry.create(
+            at=self.now,
+            actor_id=actor_id,
+            action=action,
+            subject_kind=subject_kind,
+            subject_id=subject_id,
+            outcome=outcome,
+        )
+
+
+def recording_facts(recording: Recording | None) -> dict[str, Any]:
+    """What an event keeps of a recording as it was then; `{}` stands for 'the toggle is off'."""
+    if recording is None:
+        return {}
+    return {
+        "status": recording.status.value,
+        "isRecording": recording.status in ICON_ON,
+        "durationMs": recording.duration_ms,
+        "sizeBytes": recording.size_bytes,
+    }
+
+
+@asynccontextmanager
+async def change(house: House) -> AsyncIterator[Change]:
+    """One transaction. After its commit everyone concerned is woken; on an error nothing has happened."""
+    async with in_transaction():
+        made = Change(house.clock.now())
+        yield made
+    house.bus.wake(made.topics)
+
+
+def new_id() -> UUID:
+    """An id for a new row."""
+    return uuid4()

@@ -1,0 +1,145 @@
+"""How a Space ends: by its host, by a moderator, or by one of its clocks."""
+
+import asyncio
+from datetime import datetime
+from uuid import UUID
+
+from tortoise.expressions import Q
+from tortoise.functions import Min
+
+from media.engine import EngineError, RecordingFacts, RoomNotFound
+from media.repair import finish
+from models.fields import to_ms
+from models.participant import Participant
+from models.recording import ICON_ON, Recording, RecordingStatus
+from models.space import Space, SpaceState
+from models.space_event import SpaceEventKind
+from services import cards, recordings, spaces
+from services.changes import change
+from services.errors import AlreadyEnded, Forbidden, NotLive
+from services.house import House
+from services.rules import Rules
+from services.states import move_space
+from services.viewers import Viewer
+from services.visibility import visible_space
+
+
+async def end(house: House, viewer: Viewer, space_id: UUID) -> Space:
+    """End a live Space. When this returns, its recording can be played."""
+    account = viewer.signed_in()
+    seen = await visible_space(viewer, space_id)
+    if account.id != seen.host_id and not account.is_moderator:
+        raise Forbidden("Only the host of the Space or a moderator can end it.")
+    return await end_at(house, space_id, at=house.clock.now(), actor_id=account.id)
+
+
+async def end_at(house: House, space_id: UUID, *, at: datetime, actor_id: UUID | None = None) -> Space:
+    """End a live Space as of `at` and finish its recording."""
+    async with change(house) as made:
+        space = await made.space(space_id)
+        move_space(space, SpaceState.ENDED, at)
+        await Participant.filter(space_id=space.id, left_at=None).update(
+            left_at=at, is_connected=False, is_speaking=False, hand_raised=False
+        )
+        space.participant_count = 0
+        space.host_lost_at = None
+        await space.save()
+        recording = await Recording.get_or_none(space_id=space.id)
+        if recording is not None and recording.status in ICON_ON:
+            await recordings.begin_finalising(made, space, recording)
+        else:
+            await made.tell_space(space, SpaceEventKind.ENDED)
+        await cards.news(made, space, recording)
+        if actor_id not in {None, space.host_id}:
+            await made.audit("space.ended", "space", space.id, actor_id=actor_id)
+    await _close(house, space, recording)
+    await space.refresh_from_db()
+    return space
+
+
+async def _close(house: House, space: Space, recording: Recording | None) -> None:
+    """Close the room and, if it was recorded, make the recording available."""
+    try:
+        facts = await house.engine.close_room(str(space.id))
+    except RoomNotFound:
+        facts = None
+    except EngineError:
+        return  # it may still be writing: a later round finishes the recording
+    if recording is not None and recording.status is RecordingStatus.FINALIZING:
+        await recordings.finalise(house, recording.id, facts or await _facts_on_disk(house, space, recording))
+
+
+async def _facts_on_disk(house: House, space: Space, recording: Recording) -> RecordingFacts:
+    """Finish a recording that no room writes any more."""
+    directory = house.recording_dir(recording.id)
+    ended_at = space.ended_at or house.clock.now()
+    return await asyncio.to_thread(
+        finish, directory, recording_id=str(recording.id), ended_at_ms=to_ms(ended_at)
+    )
+
+
+async def finalise_stuck(house: House, recording_id: UUID) -> None:
+    """Finish a recording whose Space ended while the audio service was away."""
+    recording = await Recording.get_or_none(id=recording_id)
+    if recording is None or recording.status is not RecordingStatus.FINALIZING:
+        return
+    await _close(house, await Space.get(id=recording.space_id), recording)
+
+
+def ends_at(space: Space, rules: Rules) -> datetime | None:
+    """When a Space that is left alone ends by itself. Pure."""
+    if space.state is not SpaceState.LIVE or space.started_at is None:
+        return None
+    deadline = space.started_at + rules.longest_space
+    if space.host_lost_at is not None:
+        deadline = min(deadline, space.host_lost_at + rules.reconnect_window)
+    return deadline
+
+
+async def due_spaces(rules: Rules, now: datetime) -> list[UUID]:
+    """Live Spaces whose time is up, and scheduled ones that nobody launched."""
+    late = Q(state=SpaceState.LIVE) & (
+        Q(host_lost_at__lte=now - rules.reconnect_window) | Q(started_at__lte=now - rules.longest_space)
+    )
+    unlaunched = Q(state=SpaceState.SCHEDULED, scheduled_start__lte=now - rules.unlaunched_after)
+    return list(await Space.filter(late | unlaunched).values_list("id", flat=True))  # type: ignore[arg-type]
+
+
+async def next_deadline(rules: Rules) -> datetime | None:
+    """The next moment at which a lost host's window closes."""
+    found = await Space.filter(state=SpaceState.LIVE).annotate(first=Min("host_lost_at")).values("first")
+    first = found[0]["first"] if found else None
+    if first is None:
+        return None
+    at: datetime = Space._meta.fields_map["host_lost_at"].to_python_value(first)
+    return at + rules.reconnect_window
+
+
+async def end_due(house: House, space_id: UUID) -> None:
+    """End or cancel one Space if its time is still up, as of when it was."""
+    space = await Space.get_or_none(id=space_id)
+    if space is None:
+        return
+    now = house.clock.now()
+    if space.state is SpaceState.SCHEDULED:
+        await _cancel_unlaunched(house, space_id, now)
+        return
+    deadline = ends_at(space, house.rules)
+    if deadline is not None and deadline <= now:
+        try:
+            await end_at(house, space_id, at=deadline)
+        except (AlreadyEnded, NotLive):
+            return  # the host was quicker
+
+
+async def _cancel_unlaunched(house: House, space_id: UUID, now: datetime) -> None:
+    async with change(house) as made:
+        space = await made.space(space_id)
+        start = space.scheduled_start
+        if space.state is SpaceState.SCHEDULED and start and start + house.rules.unlaunched_after <= now:
+            await spaces.call_off(made, space)
+
+
+def reconnect_until(space: Space, rules: Rules) -> datetime | None:
+    """Until when a lost host can come back."""
+    return space.host_lost_at + rules.reconnect_window if space.host_lost_at else None

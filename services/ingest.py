@@ -1,0 +1,178 @@
+"""Where sound meets rows: who may publish, and what the audio plane reports."""
+
+from uuid import UUID
+
+from media.engine import (
+    EngineError,
+    EngineEvent,
+    EngineLost,
+    OfferRefused,
+    PublishAnswer,
+    PublisherConnected,
+    PublisherLost,
+    RecorderChanged,
+    RecorderProgress,
+    RecorderState,
+    RecordingFacts,
+    SpeakingChanged,
+)
+from models.account import Account
+from models.participant import PUBLISHING_ROLES, Participant, ParticipantRole
+from models.recording import ICON_ON, Recording, RecordingStatus
+from models.space import Space, SpaceState
+from services import participation
+from services.changes import change
+from services.errors import (
+    AlreadyEnded,
+    ConsentRequired,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    NotLive,
+    Unauthenticated,
+    Unavailable,
+)
+from services.house import House
+from services.links import BadLink, LinkKind
+from services.recordings import take_facts
+from services.states import may_move, move_and_tell
+from services.viewers import Viewer
+from services.visibility import visible_space
+
+_STATUS = {
+    RecorderState.RECORDING: RecordingStatus.RECORDING,
+    RecorderState.INTERRUPTED: RecordingStatus.INTERRUPTED,
+    RecorderState.FAILED: RecordingStatus.INTERRUPTED,
+}
+
+
+async def _publisher(house: House, token: str | None, space_id: UUID) -> tuple[Space, Participant]:
+    """Who may publish into a Space with a media token. Raises what WHIP answers."""
+    if token is None:
+        raise Unauthenticated("Send the mediaToken of joinSpace as `Authorization: Bearer …`.")
+    try:
+        link = house.links.read(token, LinkKind.PUBLISH)
+    except BadLink as error:
+        raise Unauthenticated("This is not a media token. Take the one that joinSpace answers.") from error
+    if link.subject_id != space_id or link.expires_at <= house.clock.now():
+        raise Unauthenticated("This media token is for another Space or has expired. Join again.")
+    space = await Space.get_or_none(id=space_id)
+    if space is None:
+        raise NotFound
+    found = await Participant.get_or_none(space_id=space_id, account_id=link.viewer_id)
+    if found is None:
+        raise Forbidden("You are not in this Space. Join it first with joinSpace.")
+    return space, found
+
+
+async def publish(house: House, token: str | None, space_id: UUID, offer_sdp: str) -> PublishAnswer:
+    """Answer a WHIP offer of a host, co-host or speaker who has acknowledged the recording."""
+    space, found = await _publisher(house, token, space_id)
+    if space.state is SpaceState.SCHEDULED:
+        raise NotLive
+    if space.state is not SpaceState.LIVE:
+        raise AlreadyEnded
+    await _still_sees(found, space)
+    if found.left_at is not None or found.role not in PUBLISHING_ROLES:
+        raise Forbidden("Listeners cannot publish. Raise a hand first.")
+    if not participation.has_consented(house, space, found):
+        raise ConsentRequired
+    try:
+        if found.is_muted:
+            await house.engine.set_muted(str(space.id), str(found.account_id), True)
+        return await house.engine.publish(str(space.id), str(found.account_id), offer_sdp)
+    except OfferRefused as error:
+        raise InvalidInput(f"The SDP offer cannot be answered: {error}") from error
+    except EngineError as error:
+        raise Unavailable(
+            "The audio service cannot be reached. Try again shortly.", retry_after_ms=1000
+        ) from error
+
+
+async def _still_sees(found: Participant, space: Space) -> None:
+    """A block since joining ends the right to publish."""
+    account = await Account.get_or_none(id=found.account_id, deleted_at=None)
+    viewer = Viewer(account=account)
+    viewer.signed_in()
+    await visible_space(viewer, space.id)
+
+
+async def unpublish(house: House, token: str | None, space_id: UUID, session_id: str) -> None:
+    """End a WHIP session. Raises NotFound when there is none."""
+    await _publisher(house, token, space_id)
+    try:
+        ended = await house.engine.unpublish(session_id)
+    except EngineError as error:
+        raise Unavailable(retry_after_ms=1000) from error
+    if not ended:
+        raise NotFound("There is no such session. It has ended already.")
+
+
+class Ingest:
+    """Writes what the audio plane reports. Progress is gathered and written once a second for all rooms."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._progress: dict[UUID, RecordingFacts] = {}
+
+    async def hear(self, event: EngineEvent) -> None:
+        """Take one event in. Events of rooms that have ended since are of no consequence."""
+        match event:
+            case RecorderProgress():
+                self._progress[UUID(event.facts.recording_id)] = event.facts
+            case RecorderChanged():
+                self._progress.pop(UUID(event.facts.recording_id), None)
+                await self._recorder_changed(event)
+            case PublisherConnected():
+                await self._connection(event.space_id, event.participant_id, connected=True)
+            case PublisherLost():
+                if not event.replaced:
+                    await self._connection(event.space_id, event.participant_id, connected=False)
+            case SpeakingChanged():
+                await Participant.filter(
+                    space_id=UUID(event.space_id), account_id=UUID(event.participant_id), left_at=None
+                ).update(is_speaking=event.speaking)
+            case EngineLost():
+                self._progress.clear()
+
+    async def flush(self) -> None:
+        """Write the progress that has gathered, in one transaction."""
+        if not self._progress:
+            return
+        progress, self._progress = self._progress, {}
+        async with change(self._house):
+            for recording_id, facts in progress.items():
+                await Recording.filter(id=recording_id, status=RecordingStatus.RECORDING).update(
+                    duration_ms=facts.duration_ms, size_bytes=facts.size_bytes
+                )
+
+    async def _recorder_changed(self, event: RecorderChanged) -> None:
+        to = _STATUS.get(event.state)
+        if to is None:
+            return
+        async with change(self._house) as made:
+            space = await made.space(UUID(event.space_id))
+            recording = await Recording.get_or_none(id=UUID(event.facts.recording_id))
+            if recording is None or recording.status not in ICON_ON:
+                return
+            take_facts(recording, event.facts)
+            recording.failure_reason = event.reason[:200] if event.reason else None
+            if may_move(recording, to):
+                await move_and_tell(made, space, recording, to)
+            else:
+                await recording.save()
+
+    async def _connection(self, space_id: str, account_id: str, *, connected: bool) -> None:
+        async with change(self._house) as made:
+            found = await Participant.get_or_none(
+                space_id=UUID(space_id), account_id=UUID(account_id), left_at=None
+            )
+            if found is None:
+                return
+            found.is_connected = connected
+            found.is_speaking = found.is_speaking and connected
+            await found.save(update_fields=["is_connected", "is_speaking"])
+            if found.role is ParticipantRole.HOST:
+                await Space.filter(id=UUID(space_id), state=SpaceState.LIVE).update(
+                    host_lost_at=None if connected else made.now
+                )

@@ -1,0 +1,85 @@
+"""How often somebody may do something, counted in windows that slide."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# What floating point may add to a count; so that who waits as long as told is let through.
+_ROUNDING = 1e-6
+
+
+@dataclass(slots=True)
+class _Window:
+    """What a key has used in the window that runs and in the one before it."""
+
+    number: int
+    used: int
+    used_before: int
+
+
+class RateLimiter:
+    """Counts uses of a key and says how long to wait once its limit is reached.
+
+    The count of the window before is carried over in proportion to how much of it still lies within the last
+    `per_seconds`: two numbers a key instead of a time for each use. At most `limit` uses pass in an instant.
+    *Not* promised: exactness to one use when uses came unevenly in the window before.
+
+    At most `max_keys` keys are remembered; the one not seen for longest is forgotten first, so that a flood
+    of addresses costs a bounded amount of memory and at worst forgives somebody.
+    """
+
+    def __init__(self, *, monotonic: Callable[[], float], max_keys: int = 100_000) -> None:
+        self._monotonic = monotonic
+        self._max_keys = max_keys
+        self._windows: OrderedDict[tuple[str, float], _Window] = OrderedDict()
+
+    def check(self, key: str, *, limit: int, per_seconds: float) -> int | None:
+        """Count one use of `key`.
+
+        None when it may go on, else the milliseconds to wait (and nothing is counted).
+        """
+        wait_ms = self.peek(key, limit=limit, per_seconds=per_seconds)
+        if wait_ms is None:
+            self._window(key, per_seconds).used += 1
+        return wait_ms
+
+    def peek(self, key: str, *, limit: int, per_seconds: float) -> int | None:
+        """What `check` would say, without counting: for limits on failures, which are counted afterwards."""
+        window = self._window(key, per_seconds)
+        fraction = self._monotonic() / per_seconds - window.number
+        if window.used_before * (1 - fraction) + window.used + 1 <= limit + _ROUNDING:
+            return None
+        return max(1, math.ceil(self._windows_to_wait(window, fraction, limit) * per_seconds * 1000))
+
+    def forget(self, key: str, *, per_seconds: float) -> None:
+        """Start `key` afresh, for example after a sign-in that succeeded."""
+        self._windows.pop((key, per_seconds), None)
+
+    def __len__(self) -> int:
+        """How many keys are remembered."""
+        return len(self._windows)
+
+    def _window(self, key: str, per_seconds: float) -> _Window:
+        number = math.floor(self._monotonic() / per_seconds)
+        window = self._windows.get((key, per_seconds))
+        if window is None:
+            window = self._windows[(key, per_seconds)] = _Window(number, 0, 0)
+            if len(self._windows) > self._max_keys:
+                self._windows.popitem(last=False)
+            return window
+        self._windows.move_to_end((key, per_seconds))
+        if window.number < number:
+            window.used_before = window.used if window.number == number - 1 else 0
+            window.used = 0
+            window.number = number
+        return window
+
+    @staticmethod
+    def _windows_to_wait(window: _Window, fraction: float, limit: int) -> float:
+        room = limit - 1 - window.used
+        if room >= 0 and window.used_before:
+            return max(0.0, 1 - room / window.used_before - fraction)
+        if limit < 1:
+            return 1.0
+        return 1 - fraction + max(0.0, 1 - (limit - 1) / window.used)

@@ -1,0 +1,257 @@
+"""Being in a Space: joining, leaving, acknowledging, hands and roles."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from media.engine import EngineError
+from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant, ParticipantRole
+from models.space import Platform, Space, SpaceState
+from models.space_event import SpaceEventKind
+from services.changes import Change, change, new_id
+from services.errors import (
+    AlreadyEnded,
+    CapacityReached,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    NotLive,
+)
+from services.house import House
+from services.links import Link, LinkKind
+from services.viewers import Viewer
+from services.visibility import visible_space
+
+_ROLE = ParticipantRole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A participation, and where to publish; the latter None for listeners."""
+
+    space: Space
+    participant: Participant
+    whip_url: str | None
+    media_token: str | None
+
+
+async def _live_space(made: Change, viewer: Viewer, space_id: UUID) -> Space:
+    await visible_space(viewer, space_id)
+    space = await made.space(space_id)
+    if space.state is SpaceState.SCHEDULED:
+        raise NotLive
+    if space.state is not SpaceState.LIVE:
+        raise AlreadyEnded
+    return space
+
+
+async def _present(space: Space, account_id: UUID) -> Participant:
+    found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
+    if found is None:
+        raise Conflict("You are not in this Space. Join it first with joinSpace.")
+    return found
+
+
+async def join(house: House, viewer: Viewer, space_id: UUID, *, platform: Platform) -> Joined:
+    """Enter a live Space. Joining again is the same participation and writes no event."""
+    account = viewer.signed_in()
+    async with change(house) as made:
+        space = await _live_space(made, viewer, space_id)
+        found = await Participant.get_or_none(space_id=space.id, account_id=account.id)
+        if found is not None and found.removed_at is not None:
+            raise Forbidden("You were removed from this Space and cannot come back into it.")
+        if found is None or found.left_at is not None:
+            found = await _enter(made, space, found, account_id=account.id, platform=platform)
+            if not _is_quiet(house, space, found):
+                await made.tell_space(
+                    space,
+                    SpaceEventKind.PARTICIPANT_JOINED,
+                    participant=found,
+                    facts={"toRole": found.role.value},
+                )
+    return _places(house, space, found)
+
+
+async def _enter(
+    made: Change, space: Space, found: Participant | None, *, account_id: UUID, platform: Platform
+) -> Participant:
+    space.participant_count += 1
+    space.peak_listener_count = max(space.peak_listener_count, space.participant_count)
+    if found is None:
+        space.total_listener_count += 1
+        found = Participant(
+            id=new_id(),
+            space_id=space.id,
+            account_id=account_id,
+            role=_ROLE.LISTENER,
+            joined_at=made.now,
+            platform=platform,
+        )
+        await found.save(force_create=True)
+    else:
+        found.left_at, found.joined_at, found.platform = None, made.now, platform
+        await found.save()
+        if found.role is _ROLE.HOST:
+            space.host_lost_at = None
+    await space.save()
+    return found
+
+
+def _is_quiet(house: House, space: Space, participant: Participant) -> bool:
+    """In a crowd, listeners coming and going change the counts and write no event."""
+    return participant.role is _ROLE.LISTENER and space.participant_count > house.rules.quiet_above_people
+
+
+def _places(house: House, space: Space, participant: Participant) -> Joined:
+    """Where this participant publishes."""
+    if participant.role not in PUBLISHING_ROLES:
+        return Joined(space=space, participant=participant, whip_url=None, media_token=None)
+    started_at = space.started_at or participant.joined_at
+    token = house.links.sign(
+        Link(
+            kind=LinkKind.PUBLISH,
+            subject_id=space.id,
+            viewer_id=participant.account_id,
+            expires_at=started_at + house.rules.longest_space + timedelta(minutes=15),
+        )
+    )
+    return Joined(
+        space=space,
+        participant=participant,
+        whip_url=house.links.url(f"/media/whip/{space.id}"),
+        media_token=token,
+    )
+
+
+async def leave(house: House, viewer: Viewer, space_id: UUID) -> Space:
+    """Go out; leaving when one is not in it changes nothing. A host who leaves has a minute to come back."""
+    account = viewer.signed_in()
+    async with change(house) as made:
+        space = await _live_space(made, viewer, space_id)
+        found = await Participant.get_or_none(space_id=space.id, account_id=account.id, left_at=None)
+        if found is None:
+            return space
+        quiet = _is_quiet(house, space, found)
+        found.left_at = made.now
+        found.hand_raised = found.is_speaking = found.is_connected = False
+        await found.save()
+        space.participant_count -= 1
+        if found.role is _ROLE.HOST:
+            space.host_lost_at = made.now
+        await space.save()
+        if not quiet:
+            await made.tell_space(
+                space,
+                SpaceEventKind.PARTICIPANT_LEFT,
+                participant=found,
+                facts={"fromRole": found.role.value},
+            )
+    await _cut_audio(house, space, found)
+    return space
+
+
+async def _cut_audio(house: House, space: Space, participant: Participant) -> None:
+    try:
+        await house.engine.remove_participant(str(space.id), str(participant.account_id))
+    except EngineError:
+        return  # the room is gone, and its audio with it
+
+
+async def acknowledge(house: House, viewer: Viewer, space_id: UUID, *, version: str) -> Participant:
+    """Keep that the viewer was told that the Space is recorded, with the version of the text they saw."""
+    account = viewer.signed_in()
+    async with change(house) as made:
+        space = await _live_space(made, viewer, space_id)
+        if not space.recording_enabled:
+            raise Conflict("This Space is not recorded. There is nothing to acknowledge.")
+        if version != house.rules.consent_version:
+            raise InvalidInput(
+                f"The consent text is version '{house.rules.consent_version}', got '{version[:20]}'."
+                " Show the current text and acknowledge that.",
+                path=["consentVersion"],
+            )
+        found = await _present(space, account.id)
+        if found.acknowledged_version != version:
+            found.acknowledged_at, found.acknowledged_version = made.now, version
+            await found.save(update_fields=["acknowledged_at", "acknowledged_version"])
+    return found
+
+
+def has_consented(house: House, space: Space, participant: Participant) -> bool:
+    """Whether this participant's packets may be taken. A host consents by toggling."""
+    if not space.recording_enabled or participant.role is _ROLE.HOST:
+        return True
+    return participant.acknowledged_version == house.rules.consent_version
+
+
+async def raise_hand(house: House, viewer: Viewer, space_id: UUID, *, raised: bool) -> Participant:
+    """Ask to speak, or take it back."""
+    account = viewer.signed_in()
+    async with change(house) as made:
+        space = await _live_space(made, viewer, space_id)
+        found = await _present(space, account.id)
+        if found.role is not _ROLE.LISTENER:
+            raise Conflict("You can speak already. Only listeners raise a hand.")
+        if found.hand_raised != raised:
+            found.hand_raised = raised
+            await found.save(update_fields=["hand_raised"])
+            await made.tell_space(space, SpaceEventKind.HAND_CHANGED, participant=found)
+    return found
+
+
+async def set_role(
+    house: House, viewer: Viewer, space_id: UUID, account_id: UUID, role: ParticipantRole
+) -> Participant:
+    """A raised hand becomes a speaker, or a speaker a listener again. Host and co-hosts; oneself to step back."""
+    me = viewer.signed_in()
+    async with change(house) as made:
+        space = await _live_space(made, viewer, space_id)
+        found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
+        await _may_set_role(space, me.id, found, role)
+        if found is None:
+            raise NotFound
+        before = found.role
+        if before is not role:
+            await _check_promotion(house, space, found, role)
+            found.role, found.hand_raised = role, False
+            await found.save()
+            await made.tell_space(
+                space,
+                SpaceEventKind.ROLE_CHANGED,
+                participant=found,
+                facts={"fromRole": before.value, "toRole": role.value},
+            )
+    if role not in PUBLISHING_ROLES:
+        await _cut_audio(house, space, found)
+    return found
+
+
+async def _may_set_role(space: Space, me_id: UUID, target: Participant | None, role: ParticipantRole) -> None:
+    mine = await Participant.get_or_none(space_id=space.id, account_id=me_id, left_at=None)
+    manages = me_id == space.host_id or (mine is not None and mine.role in MANAGING_ROLES)
+    steps_back = target is not None and target.account_id == me_id and role is _ROLE.LISTENER
+    if not manages and not steps_back:
+        raise Forbidden("Only the host and co-hosts of the Space can change roles.")
+    if target is None:
+        return
+    if target.role is _ROLE.HOST:
+        raise Forbidden("The host stays the host.")
+    if target.role is _ROLE.COHOST and me_id not in {space.host_id, target.account_id}:
+        raise Forbidden("Only the host can change the role of a co-host.")
+
+
+async def _check_promotion(house: House, space: Space, target: Participant, role: ParticipantRole) -> None:
+    if role is not _ROLE.SPEAKER:
+        return
+    if target.role is _ROLE.COHOST:
+        raise Conflict("A co-host can speak already. Set LISTENER to send them back to listening.")
+    if not target.hand_raised:
+        raise Conflict("This person has not raised a hand. Invite them instead.")
+    if (
+        await Participant.filter(space_id=space.id, role=_ROLE.SPEAKER, left_at=None).count()
+        >= house.rules.speakers
+    ):
+        raise CapacityReached(
+            f"The Space has {house.rules.speakers} speakers already. Ask one to step back first."
+        )

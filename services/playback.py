@@ -1,0 +1,159 @@
+"""What a media link opens now: checked against the state of things on every request."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from media.engine import EngineError, LiveWindow
+from models.account import Account, Suspension
+from models.recording import ICON_ON, Recording, RecordingStatus
+from models.space import Space, SpaceState
+from services import recordings, visibility
+from services.errors import Forbidden, RecordingNotAvailable, Unavailable
+from services.house import House
+from services.links import BadLink, Link, LinkKind
+from services.viewers import Viewer
+
+
+class LinkGone(RecordingNotAvailable):
+    """This link was good once and opens nothing any more. Ask for a new one if you may still listen."""
+
+    status = 410
+
+
+class LinkForged(Forbidden):
+    """This link was not made here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Bytes of a recording: where they lie, from when on they may be played, and whether more will come."""
+
+    recording_id: UUID
+    directory: Path
+    start_ms: int
+    growing: bool
+    listening_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InMemory:
+    """The sliding window of a live Space that is not recorded."""
+
+    space_id: str
+
+
+def recording_link(house: House, recording: Recording, viewer: Viewer, now: datetime, kind: LinkKind) -> Link:
+    """A link to listen or download with: good for the recording's length and some slack."""
+    length = timedelta(milliseconds=recording.duration_ms)
+    return Link(
+        kind=kind,
+        subject_id=recording.id,
+        viewer_id=viewer.id,
+        expires_at=now + length + house.rules.link_slack,
+    )
+
+
+def live_link(house: House, space: Space, viewer: Viewer, now: datetime) -> Link:
+    """A link to listen live with: good for as long as a Space can last."""
+    started_at = space.started_at or now
+    return Link(
+        kind=LinkKind.LIVE,
+        subject_id=space.id,
+        viewer_id=viewer.id,
+        expires_at=started_at + house.rules.longest_space + house.rules.link_slack,
+    )
+
+
+def _read(house: House, token: str, *kinds: LinkKind) -> Link:
+    try:
+        link = house.links.read(token, *kinds)
+    except BadLink as error:
+        raise LinkForged from error
+    if link.expires_at <= house.clock.now():
+        raise LinkGone
+    return link
+
+
+async def _viewer(link: Link) -> Viewer:
+    """The one the link was made for. Raises LinkGone when they may see nothing any more."""
+    if link.viewer_id is None:
+        return Viewer()
+    account = await Account.get_or_none(id=link.viewer_id, deleted_at=None)
+    if account is None or account.suspension is Suspension.ACCOUNT:
+        raise LinkGone
+    return Viewer(account=account)
+
+
+async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
+    """The bytes behind a playback or download link. Raises LinkForged (403) or LinkGone (410)."""
+    link = _read(house, token, kind)
+    viewer = await _viewer(link)
+    recording = await Recording.get_or_none(id=link.subject_id)
+    if recording is None or recording.host_id in await viewer.hidden():
+        raise LinkGone
+    now = house.clock.now()
+    if not visibility.may_play(recording, now):
+        raise LinkGone
+    whole = kind is LinkKind.DOWNLOAD
+    if whole and not visibility.may_download(recording, viewer, now):
+        raise LinkGone
+    return _stored(house, recording, link, start_ms=0 if whole else recording.start_offset_ms)
+
+
+def _stored(house: House, recording: Recording, link: Link, *, start_ms: int) -> Stored:
+    return Stored(
+        recording_id=recording.id,
+        directory=house.recording_dir(recording.id),
+        start_ms=start_ms,
+        growing=recording.status in ICON_ON or recording.status is RecordingStatus.FINALIZING,
+        listening_key=f"{link.viewer_id or 'anonymous'}:{int(link.expires_at.timestamp() * 1000)}",
+    )
+
+
+async def open_live(house: House, token: str) -> Stored | InMemory:
+    """What a live link opens: the growing recording, the finished one, or the window in memory."""
+    link = _read(house, token, LinkKind.LIVE)
+    viewer = await _viewer(link)
+    space = await Space.get_or_none(id=link.subject_id)
+    if space is None or space.host_id in await viewer.hidden():
+        raise LinkGone
+    recording = await Recording.get_or_none(space_id=space.id)
+    if space.state is SpaceState.LIVE:
+        if recording is not None and recording.status in ICON_ON:
+            return _stored(house, recording, link, start_ms=0)
+        return InMemory(space_id=str(space.id))
+    now = house.clock.now()
+    if recording is None:
+        raise LinkGone
+    if recording.status is RecordingStatus.FINALIZING or visibility.may_play(recording, now):
+        return _stored(house, recording, link, start_ms=recording.start_offset_ms)
+    raise LinkGone
+
+
+async def live_window(house: House, media: InMemory) -> LiveWindow:
+    """The window's fragments. Raises Unavailable while the audio service is away."""
+    try:
+        return await house.engine.live_window(media.space_id)
+    except EngineError as error:
+        raise Unavailable(retry_after_ms=1000) from error
+
+
+async def live_bytes(house: House, media: InMemory, *, generation: int | None, sequence: int | None) -> bytes:
+    """The init segment or one fragment of the window. Raises LinkGone once it slid out."""
+    try:
+        if generation is not None:
+            data = await house.engine.live_init(media.space_id, generation)
+        else:
+            data = await house.engine.live_fragment(media.space_id, sequence or 0)
+    except EngineError as error:
+        raise Unavailable(retry_after_ms=1000) from error
+    if data is None:
+        raise LinkGone("This part of the live Space has passed.")
+    return data
+
+
+async def count_play(house: House, media: Stored) -> None:
+    """Count the listening behind a link as a play, once."""
+    await recordings.count_play(house, media.recording_id, key=media.listening_key)

@@ -1,0 +1,196 @@
+"""What becomes of a recording: what the recorder says of it, its end, trim, deletion, positions and plays."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from tortoise.exceptions import IntegrityError
+from tortoise.expressions import F
+
+from media.engine import EngineError, RecordingFacts
+from models.fields import from_ms
+from models.listening import Listening
+from models.playback_position import PlaybackPosition
+from models.recording import ICON_ON, Recording, RecordingStatus
+from models.space import Space
+from models.space_event import SpaceEventKind
+from services import cards, spaces, visibility
+from services.changes import Change, change, new_id
+from services.errors import Forbidden, InvalidInput, RecordingNotAvailable, Unavailable
+from services.house import House
+from services.retention import begin_review, status_at
+from services.states import move_and_tell, move_recording
+from services.viewers import Viewer
+from services.visibility import visible_recording
+
+NO_AUDIO = "no audio was received"
+
+
+def take_facts(recording: Recording, facts: RecordingFacts | None) -> None:
+    """Copy what is on disk into the row."""
+    if facts is None or facts.started_at_ms is None:
+        return
+    recording.started_at = from_ms(facts.started_at_ms)
+    recording.duration_ms = facts.duration_ms
+    recording.size_bytes = facts.size_bytes
+    recording.gaps = [asdict(gap) for gap in facts.gaps]
+
+
+async def finalise(house: House, recording_id: UUID, facts: RecordingFacts | None) -> None:
+    """FINALIZING to AVAILABLE, or to FAILED when no audio ever came. Doing it twice is once."""
+    async with change(house) as made:
+        recording = await Recording.select_for_update().get_or_none(id=recording_id)
+        if recording is None or recording.status is not RecordingStatus.FINALIZING:
+            return
+        space = await made.space(recording.space_id)
+        take_facts(recording, facts)
+        recording.ended_at = space.ended_at
+        if recording.started_at is None:
+            recording.failure_reason = recording.failure_reason or NO_AUDIO
+            await move_and_tell(made, space, recording, RecordingStatus.FAILED)
+            return
+        ended_at = space.ended_at or made.now
+        recording.expires_at = ended_at + house.rules.retention.public_for
+        await move_and_tell(made, space, recording, RecordingStatus.AVAILABLE)
+
+
+async def _owned(made: Change, viewer: Viewer, recording_id: UUID) -> tuple[Space, Recording]:
+    """A recording and its Space, both locked, of a viewer who must be the host."""
+    account = viewer.signed_in()
+    seen = await visible_recording(viewer, recording_id)
+    if seen.host_id != account.id:
+        raise Forbidden("Only the host can do this with a recording.")
+    space = await made.space(seen.space_id)
+    return space, await Recording.select_for_update().get(id=recording_id)
+
+
+async def trim(house: House, viewer: Viewer, recording_id: UUID, *, start_offset_ms: int) -> Recording:
+    """Move where playback starts; nothing is cut from the file."""
+    async with change(house) as made:
+        space, recording = await _owned(made, viewer, recording_id)
+        _playable(recording, made.now)
+        if not 0 <= start_offset_ms < max(recording.duration_ms, 1):
+            raise InvalidInput(
+                f"startOffsetMs must be 0 to {max(recording.duration_ms - 1, 0)}, got {start_offset_ms}.",
+                path=["startOffsetMs"],
+            )
+        recording.start_offset_ms = start_offset_ms
+        await recording.save(update_fields=["start_offset_ms"])
+        await cards.changed(made, space, recording)
+    return recording
+
+
+def _playable(recording: Recording, now: datetime) -> None:
+    if not visibility.may_play(recording, now):
+        status = status_at(recording, now).value
+        raise RecordingNotAvailable(
+            f"The recording is {status}. Only an AVAILABLE one can be played or shared."
+        )
+
+
+async def delete(house: House, viewer: Viewer, recording_id: UUID) -> Recording | None:
+    """Delete at once, for everyone, also while live. None when it was only armed: the toggle is off then."""
+    async with change(house) as made:
+        space, recording = await _owned(made, viewer, recording_id)
+        if not visibility.may_delete(recording, viewer, made.now):
+            status = status_at(recording, made.now).value
+            raise RecordingNotAvailable(f"The recording is {status} and cannot be deleted any more.")
+        if recording.status is RecordingStatus.ARMED:
+            await spaces.set_toggle(house, made, space, enabled=False)
+            return None
+        if recording.status in ICON_ON:
+            # Inside the transaction: that it is deleted is told only once the recorder has stopped.
+            take_facts(recording, await _stop(house, space))
+        begin_review(recording, house.rules.retention, made.now)
+        recording.ended_at = recording.ended_at or space.ended_at
+        await move_and_tell(made, space, recording, RecordingStatus.DELETED)
+        await made.audit(
+            "recording.deleted",
+            "recording",
+            recording.id,
+            actor_id=viewer.id,
+            outcome=RecordingStatus.DELETED,
+        )
+    return recording
+
+
+async def _stop(house: House, space: Space) -> RecordingFacts | None:
+    try:
+        return await house.engine.stop_recording(str(space.id))
+    except EngineError as error:
+        raise Unavailable(
+            "The recorder cannot be reached. Delete again shortly.", retry_after_ms=1000
+        ) from error
+
+
+async def save_position(
+    house: House, viewer: Viewer, recording_id: UUID, *, position_ms: int, listened_at: datetime | None
+) -> Recording:
+    """Keep where the viewer stopped. The latest listening wins, whichever was told first."""
+    account = viewer.signed_in()
+    recording = await visible_recording(viewer, recording_id)
+    async with change(house) as made:
+        _playable(recording, made.now)
+        if not 0 <= position_ms <= recording.duration_ms:
+            raise InvalidInput(
+                f"positionMs must be 0 to {recording.duration_ms}, got {position_ms}.", path=["positionMs"]
+            )
+        # A player's clock may be ahead: what it says of the future counts as now.
+        at = min(listened_at or made.now, made.now)
+        found = await PlaybackPosition.get_or_none(account_id=account.id, recording_id=recording.id)
+        if found is None:
+            await PlaybackPosition.create(
+                id=new_id(),
+                account_id=account.id,
+                recording_id=recording.id,
+                position_ms=position_ms,
+                listened_at=at,
+            )
+        elif at >= found.listened_at:
+            found.position_ms, found.listened_at = position_ms, at
+            await found.save()
+    return recording
+
+
+async def count_play(house: House, recording_id: UUID, *, key: str) -> None:
+    """Count a listening as a play, once."""
+    if await Listening.exists(recording_id=recording_id, key=key):
+        return
+    try:
+        async with change(house) as made:
+            await Listening.create(id=new_id(), recording_id=recording_id, key=key, at=made.now)
+            await Recording.filter(id=recording_id).update(play_count=F("play_count") + 1)
+    except IntegrityError:
+        return  # two requests of one listening raced; the other one counted it
+
+
+async def forget_listenings(house: House) -> None:
+    """Drop the keys of listenings whose links have long expired."""
+    await Listening.filter(at__lt=house.clock.now() - timedelta(days=2)).delete()
+
+
+def has_bytes(house: House, recording: Recording) -> bool:
+    """Whether anything of it lies in the store."""
+    return Path(house.recording_dir(recording.id)).exists()
+
+
+async def expire(house: House, recording_id: UUID) -> None:
+    """AVAILABLE to EXPIRED, as of its date, however late the worker comes."""
+    async with change(house) as made:
+        recording = await Recording.select_for_update().get_or_none(id=recording_id)
+        if recording is None or recording.status is not RecordingStatus.AVAILABLE:
+            return
+        if recording.expires_at is None or recording.expires_at > made.now:
+            return
+        space = await made.space(recording.space_id)
+        begin_review(recording, house.rules.retention, recording.expires_at)
+        await move_and_tell(made, space, recording, RecordingStatus.EXPIRED)
+
+
+async def begin_finalising(made: Change, space: Space, recording: Recording) -> None:
+    """With the end of its Space the recorder closes: told in the Space's own ENDED event."""
+    move_recording(recording, RecordingStatus.FINALIZING)
+    recording.ended_at = space.ended_at
+    await recording.save()
+    await made.tell_space(space, SpaceEventKind.ENDED, recording=recording, of_recording=True)

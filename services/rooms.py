@@ -1,0 +1,89 @@
+"""Live rooms across restarts: what was open is repaired, told, and opened again or ended."""
+
+from datetime import datetime
+from uuid import UUID
+
+from media.engine import EngineError, RecordingFacts
+from models.participant import Participant, ParticipantRole
+from models.process import Process
+from models.recording import ICON_ON, Recording, RecordingStatus
+from models.space import Space, SpaceState
+from services import endings, spaces
+from services.changes import change
+from services.house import House
+from services.recordings import take_facts
+from services.states import may_move, move_and_tell
+
+_NAME = "server"
+
+
+async def sign_of_life(house: House) -> None:
+    """Note that this server is here now."""
+    await Process.update_or_create(name=_NAME, defaults={"seen_at": house.clock.now()})
+
+
+async def last_seen(house: House) -> datetime:
+    """When this server was last there, before now."""
+    found = await Process.get_or_none(name=_NAME)
+    return min(found.seen_at, house.clock.now()) if found else house.clock.now()
+
+
+async def lose_connections(house: House, since: datetime) -> None:
+    """Every media connection broke at `since`: hosts who had one get their window from then."""
+    async with change(house):
+        hosts = Participant.filter(is_connected=True, role=ParticipantRole.HOST)
+        space_ids = list(await hosts.values_list("space_id", flat=True))
+        await Space.filter(id__in=space_ids, state=SpaceState.LIVE, host_lost_at=None).update(
+            host_lost_at=since
+        )
+        await Participant.filter(is_connected=True).update(is_connected=False, is_speaking=False)
+
+
+async def reopen(house: House, since: datetime) -> None:
+    """After a start or a crash of the audio plane: end what is over, open the other rooms, finish the rest."""
+    await lose_connections(house, since)
+    for space_id in await endings.due_spaces(house.rules, house.clock.now()):
+        await endings.end_due(house, space_id)
+    for space in await Space.filter(state=SpaceState.LIVE):
+        await _reopen_room(house, space)
+    for recording_id in await Recording.filter(status=RecordingStatus.FINALIZING).values_list(
+        "id", flat=True
+    ):
+        await endings.finalise_stuck(house, recording_id)  # type: ignore[arg-type]
+
+
+async def _reopen_room(house: House, space: Space) -> None:
+    recording = await Recording.get_or_none(space_id=space.id, status__in=list(ICON_ON))
+    try:
+        facts = await house.engine.open_room(spaces.room_spec(house, space, recording))
+    except EngineError:
+        facts = None  # told as interrupted all the same; the next round tries again
+    if recording is not None:
+        await interrupt(house, recording.id, facts)
+
+
+async def interrupt(house: House, recording_id: UUID, facts: RecordingFacts | None) -> None:
+    """RECORDING to INTERRUPTED with what is on disk."""
+    async with change(house) as made:
+        recording = await Recording.select_for_update().get(id=recording_id)
+        if recording.status not in ICON_ON:
+            return
+        space = await made.space(recording.space_id)
+        take_facts(recording, facts)
+        if may_move(recording, RecordingStatus.INTERRUPTED):
+            await move_and_tell(made, space, recording, RecordingStatus.INTERRUPTED)
+        else:
+            await recording.save()
+
+
+async def suspend(house: House) -> None:
+    """Before a shutdown: open fragments are closed and live recordings told as INTERRUPTED."""
+    now = house.clock.now()
+    try:
+        on_disk = {UUID(facts.recording_id): facts for facts in await house.engine.suspend()}
+    except EngineError:
+        on_disk = {}
+    await lose_connections(house, now)
+    for recording_id in await Recording.filter(status=RecordingStatus.RECORDING).values_list("id", flat=True):
+        await interrupt(house, recording_id, on_disk.get(recording_id))  # type: ignore[arg-type,call-overload]
+    await sign_of_life(house)

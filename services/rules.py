@@ -1,0 +1,41 @@
+"""The numbers of the product. Each is a setting; these are the defaults."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPolicy:
+    """How long recordings live. A recording remembers the version that it began under."""
+
+    version: str = "1"
+    public_for: timedelta = timedelta(days=30)
+    review_for: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Limits and windows that the services apply."""
+
+    session_for: timedelta = timedelta(days=365)
+    rate_limits: bool = True
+    sign_ups_per_hour: int = 20
+    failed_sign_ins: int = 10
+    failed_sign_ins_within: timedelta = timedelta(minutes=15)
+    schedule_ahead: timedelta = timedelta(days=14)
+    unlaunched_after: timedelta = timedelta(hours=24)
+    reconnect_window: timedelta = timedelta(seconds=60)
+    longest_space: timedelta = timedelta(hours=12)
+    speakers: int = 10
+    quiet_above_people: int = 100
+    link_slack: timedelta = timedelta(minutes=15)
+    events_kept: timedelta = timedelta(days=30)
+    lease_for: timedelta = timedelta(seconds=60)
+    status_tick: timedelta = timedelta(milliseconds=900)
+    consent_version: str = "1"
+    consent_text: str = (
+        "This Space is recorded. Your voice will be part of a recording that anyone may play and share for"
+        " 30 days after the Space ends. The host can delete it at any time; after that a sealed copy is kept"
+        " for 30 to 120 days so that abuse can be looked into, and is then destroyed."
+    )
+    retention: RetentionPolicy = RetentionPolicy()

@@ -1,0 +1,94 @@
+"""Sharing Spaces and recordings; each share is a card of its own."""
+
+from uuid import UUID
+
+from tortoise.expressions import F
+
+from models.recording import Recording
+from models.space import SpaceState
+from models.timeline_event import TimelineEventKind
+from models.timeline_item import SHARE_KINDS, TimelineItem, TimelineItemKind
+from services import text, visibility
+from services.changes import Change, change, new_id
+from services.errors import AlreadyEnded, Forbidden, InvalidInput, NotFound, RecordingNotAvailable
+from services.house import House
+from services.retention import status_at
+from services.viewers import Viewer
+
+_COMMENT = 1000
+
+
+async def share_space(house: House, viewer: Viewer, space_id: UUID, *, comment: str | None) -> TimelineItem:
+    """Put a Space on the sharer's timeline."""
+    account = viewer.signed_in()
+    async with change(house) as made:
+        space = await visibility.visible_space(viewer, space_id)
+        if space.state is SpaceState.CANCELED:
+            raise AlreadyEnded("The Space was canceled. There is nothing to share.")
+        item = TimelineItem(
+            id=new_id(),
+            kind=TimelineItemKind.SPACE_SHARED,
+            author_id=account.id,
+            host_id=space.host_id,
+            space_id=space.id,
+            comment=text.optional(comment, "comment", most=_COMMENT),
+            created_at=made.now,
+            activity_at=made.now,
+        )
+        return await _publish(made, item)
+
+
+async def share_recording(
+    house: House, viewer: Viewer, recording_id: UUID, *, comment: str | None, start_ms: int
+) -> tuple[TimelineItem, Recording]:
+    """Put a recording on the sharer's timeline, to be played from `start_ms`."""
+    account = viewer.signed_in()
+    async with change(house) as made:
+        recording = await visibility.visible_recording(viewer, recording_id)
+        if not visibility.may_share(recording, viewer, made.now):
+            status = status_at(recording, made.now).value
+            raise RecordingNotAvailable(f"The recording is {status}. Only an AVAILABLE one can be shared.")
+        if not 0 <= start_ms <= recording.duration_ms:
+            raise InvalidInput(
+                f"startMs must be 0 to {recording.duration_ms}, got {start_ms}.", path=["startMs"]
+            )
+        item = TimelineItem(
+            id=new_id(),
+            kind=TimelineItemKind.RECORDING_SHARED,
+            author_id=account.id,
+            host_id=recording.host_id,
+            space_id=recording.space_id,
+            recording_id=recording.id,
+            comment=text.optional(comment, "comment", most=_COMMENT),
+            start_ms=start_ms,
+            created_at=made.now,
+            activity_at=made.now,
+        )
+        await Recording.filter(id=recording.id).update(share_count=F("share_count") + 1)
+        await _publish(made, item)
+    await recording.refresh_from_db()
+    return item, recording
+
+
+async def _publish(made: Change, item: TimelineItem) -> TimelineItem:
+    await item.save(force_create=True)
+    await made.tell_timeline(item, TimelineEventKind.ADDED)
+    return item
+
+
+async def delete_share(house: House, viewer: Viewer, item_id: UUID) -> UUID:
+    """Take one's own share back."""
+    account = viewer.signed_in()
+    async with change(house) as made:
+        item = await TimelineItem.filter(await visibility.items(viewer), id=item_id).first()
+        if item is None:
+            raise NotFound
+        if item.author_id != account.id:
+            raise Forbidden("Only its author can take a share back.")
+        if item.kind not in SHARE_KINDS:
+            raise Forbidden("This is the Space's own card, not a share. It changes with its Space.")
+        await item.delete()
+        if item.recording_id is not None:
+            await Recording.filter(id=item.recording_id).update(share_count=F("share_count") - 1)
+        await made.tell_timeline(item, TimelineEventKind.REMOVED)
+    return item_id

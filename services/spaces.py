@@ -1,0 +1,278 @@
+"""Creating, changing, launching and canceling Spaces."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from media.engine import EngineError, RecordingSpec, RoomSpec
+from models.account import Account
+from models.participant import Participant, ParticipantRole
+from models.recording import Recording, RecordingStatus
+from models.space import Platform, Space, SpaceState, SpeakerPolicy
+from models.space_event import SpaceEventKind
+from services import cards, rollout, text
+from services.changes import Change, change, new_id
+from services.errors import (
+    AlreadyEnded,
+    AlreadyLive,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    RecordingNotRolledOut,
+    Unavailable,
+)
+from services.house import House
+from services.states import move_recording, move_space
+from services.viewers import Viewer
+from services.visibility import visible_space
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSpace:
+    """What a host asks for. `record` None takes the account's default."""
+
+    title: str
+    description: str | None = None
+    language: str | None = None
+    topics: tuple[str, ...] = ()
+    scheduled_start: datetime | None = None
+    record: bool | None = None
+    platform: Platform = Platform.WEB
+    speaker_policy: SpeakerPolicy = SpeakerPolicy.RAISED_HAND
+
+
+async def hosted(change: Change, viewer: Viewer, space_id: UUID) -> Space:
+    """The Space, locked, of a viewer who must be its host. Raises NotFound or Forbidden."""
+    account = viewer.signed_in()
+    await visible_space(viewer, space_id)
+    space = await change.space(space_id)
+    if space.host_id != account.id:
+        raise Forbidden("Only the host of the Space can do this.")
+    return space
+
+
+async def create(house: House, viewer: Viewer, wish: NewSpace) -> Space:
+    """A new Space with its card, toggle set as asked."""
+    host = viewer.signed_in()
+    async with change(house) as made:
+        space = Space(
+            id=new_id(),
+            host_id=host.id,
+            title=text.line(wish.title, "title", most=200),
+            description=text.optional(wish.description, "description", most=5000),
+            language=text.language(wish.language),
+            topics=text.topics(list(wish.topics)),
+            scheduled_start=_start(house, wish.scheduled_start, made.now),
+            speaker_policy=wish.speaker_policy,
+            created_at=made.now,
+            recording_enabled=await _records(host, wish, made.now),
+        )
+        await space.save(force_create=True)
+        recording = await _arm(house, space, made.now) if space.recording_enabled else None
+        await made.tell_space(
+            space, SpaceEventKind.CREATED, recording=recording, of_recording=recording is not None
+        )
+        await cards.create(made, space, recording)
+    return space
+
+
+async def _records(host: Account, wish: NewSpace, now: datetime) -> bool:
+    """An explicit wish is granted or refused; a default that is not allowed falls back to off."""
+    if wish.record:
+        await rollout.require(host, wish.platform, now)
+        return True
+    if wish.record is None and host.records_by_default:
+        return (await rollout.eligibility(host, wish.platform, now)).allowed
+    return False
+
+
+def _start(house: House, wanted: datetime | None, now: datetime) -> datetime | None:
+    if wanted is None:
+        return None
+    if wanted <= now:
+        raise InvalidInput("scheduledStart must lie in the future.", path=["scheduledStart"])
+    if wanted > now + house.rules.schedule_ahead:
+        days = house.rules.schedule_ahead.days
+        raise InvalidInput(f"scheduledStart must lie at most {days} days ahead.", path=["scheduledStart"])
+    return wanted
+
+
+async def _arm(house: House, space: Space, now: datetime) -> Recording:
+    return await Recording.create(
+        id=new_id(),
+        space_id=space.id,
+        host_id=space.host_id,
+        created_at=now,
+        policy_version=house.rules.retention.version,
+    )
+
+
+def _not_yet_live(space: Space) -> None:
+    if space.state is SpaceState.LIVE:
+        raise AlreadyLive
+    if space.state is not SpaceState.SCHEDULED:
+        raise AlreadyEnded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceEdit:
+    """What a host changes; `None` in `changes` clears, an absent key stays."""
+
+    changes: dict[str, object]
+
+
+async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) -> Space:
+    """Change a Space that has not ended. The start changes before launch only."""
+    async with change(house) as made:
+        space = await hosted(made, viewer, space_id)
+        if space.state in {SpaceState.ENDED, SpaceState.CANCELED}:
+            raise AlreadyEnded
+        if "scheduled_start" in edit.changes and space.state is SpaceState.LIVE:
+            raise AlreadyLive("The Space is live already. Its start can only change before launch.")
+        for name, value in edit.changes.items():
+            setattr(space, name, _checked(house, name, value, made.now))
+        await space.save()
+        await made.tell_space(space, SpaceEventKind.UPDATED)
+        await cards.changed(made, space, await Recording.get_or_none(space_id=space.id))
+    return space
+
+
+def _checked(house: House, name: str, value: object, now: datetime) -> object:
+    """One changed value, by the rules of creation."""
+    match name, value:
+        case "title", str():
+            return text.line(value, "title", most=200)
+        case "description", str() | None:
+            return text.optional(value, "description", most=5000)
+        case "language", str() | None:
+            return text.language(value)
+        case "topics", list():
+            return text.topics(value)
+        case "scheduled_start", datetime() | None:
+            return _start(house, value, now)
+        case "speaker_policy", SpeakerPolicy():
+            return value
+        case "clips_allowed", bool():
+            return value
+    raise InvalidInput(f"{name} cannot be null. Leave it out to keep it.", path=[name])
+
+
+async def toggle_recording(
+    house: House, viewer: Viewer, space_id: UUID, *, enabled: bool, platform: Platform
+) -> Space:
+    """The 'Record Space' toggle, before launch alone. Setting what is set already changes nothing."""
+    async with change(house) as made:
+        space = await hosted(made, viewer, space_id)
+        _not_yet_live(space)
+        if space.recording_enabled == enabled:
+            return space
+        if enabled:
+            await rollout.require(viewer.signed_in(), platform, made.now)
+        await set_toggle(house, made, space, enabled=enabled)
+    return space
+
+
+async def set_toggle(house: House, made: Change, space: Space, *, enabled: bool) -> None:
+    """Arm or disarm a Space that has not launched, and tell so in one event."""
+    space.recording_enabled = enabled
+    await space.save(update_fields=["recording_enabled"])
+    recording = await _arm(house, space, made.now) if enabled else None
+    if recording is None:
+        await Recording.filter(space_id=space.id, status=RecordingStatus.ARMED).delete()
+    await made.tell_space(
+        space,
+        SpaceEventKind.RECORDING_TOGGLED,
+        recording=recording,
+        of_recording=True,
+        facts={"enabled": enabled},
+    )
+    await cards.changed(made, space, recording)
+
+
+async def cancel(house: House, viewer: Viewer, space_id: UUID) -> Space:
+    """Call a Space off before launch; its armed recording goes with it."""
+    async with change(house) as made:
+        space = await hosted(made, viewer, space_id)
+        await call_off(made, space)
+    return space
+
+
+async def call_off(made: Change, space: Space) -> None:
+    """SCHEDULED to CANCELED, for a host or for the clock."""
+    if space.state is SpaceState.LIVE:
+        raise AlreadyLive("The Space is live already. End it with endSpace.")
+    move_space(space, SpaceState.CANCELED, made.now)
+    had_recording = space.recording_enabled
+    space.recording_enabled = False
+    await space.save()
+    await Recording.filter(space_id=space.id, status=RecordingStatus.ARMED).delete()
+    await made.tell_space(space, SpaceEventKind.CANCELED, of_recording=had_recording)
+    await cards.changed(made, space, None)
+
+
+async def start(house: House, viewer: Viewer, space_id: UUID, *, platform: Platform) -> Space:
+    """Launch. The recorder is armed before anyone can see that the Space is live."""
+    async with change(house) as made:
+        space = await hosted(made, viewer, space_id)
+        move_space(space, SpaceState.LIVE, made.now)
+        if await Space.exists(host_id=space.host_id, state=SpaceState.LIVE):
+            raise Conflict("You host a live Space already. End it before you launch another.")
+        recording = await _recording_at_launch(space)
+        host = await _enter_host(space, platform, made.now)
+        await _open_room(house, space, recording)
+        await space.save()
+        if recording is not None:
+            await recording.save()
+        await made.tell_space(
+            space,
+            SpaceEventKind.STARTED,
+            participant=host,
+            recording=recording,
+            of_recording=recording is not None,
+        )
+        await cards.news(made, space, recording)
+    return space
+
+
+async def _recording_at_launch(space: Space) -> Recording | None:
+    recording = await Recording.get_or_none(space_id=space.id)
+    if recording is None:
+        return None
+    if await rollout.is_off():
+        raise RecordingNotRolledOut(
+            "Recording is switched off on this server. Toggle it off with toggleRecording, then launch."
+        )
+    move_recording(recording, RecordingStatus.STARTING)
+    return recording
+
+
+async def _enter_host(space: Space, platform: Platform, now: datetime) -> Participant:
+    host = await Participant.create(
+        id=new_id(),
+        space_id=space.id,
+        account_id=space.host_id,
+        role=ParticipantRole.HOST,
+        platform=platform,
+        joined_at=now,
+        # A host consents by toggling.
+        acknowledged_at=now if space.recording_enabled else None,
+    )
+    space.participant_count = space.total_listener_count = space.peak_listener_count = 1
+    return host
+
+
+async def _open_room(house: House, space: Space, recording: Recording | None) -> None:
+    try:
+        await house.engine.open_room(room_spec(house, space, recording))
+    except EngineError as error:
+        raise Unavailable(
+            "The audio service cannot be reached. Launch again shortly.", retry_after_ms=1000
+        ) from error
+
+
+def room_spec(house: House, space: Space, recording: Recording | None) -> RoomSpec:
+    """What the audio plane must know of a live Space."""
+    spec = None
+    if recording is not None:
+        spec = RecordingSpec(recording_id=str(recording.id), directory=str(house.recording_dir(recording.id)))
+    return RoomSpec(space_id=str(space.id), recording=spec)

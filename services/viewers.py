@@ -1,0 +1,53 @@
+"""Who asks: an account with its session, or nobody in particular."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from models.account import Account, Suspension
+from models.block import Block
+from services.errors import AccountSuspended, Forbidden, Unauthenticated
+
+
+@dataclass(slots=True, kw_only=True)
+class Viewer:
+    """The one who asks, for the length of one operation. `account` is None for anonymous."""
+
+    account: Account | None = None
+    session_id: UUID | None = None
+    address: str = ""
+    _hidden: frozenset[UUID] | None = field(default=None)
+
+    @property
+    def id(self) -> UUID | None:
+        """The account's id; None for anonymous."""
+        return self.account.id if self.account else None
+
+    @property
+    def is_moderator(self) -> bool:
+        """Whether the account moderates this server."""
+        return bool(self.account and self.account.is_moderator)
+
+    def signed_in(self) -> Account:
+        """The account. Raises Unauthenticated, or AccountSuspended."""
+        if self.account is None:
+            raise Unauthenticated
+        if self.account.suspension is Suspension.ACCOUNT:
+            raise AccountSuspended
+        return self.account
+
+    def moderator(self) -> Account:
+        """The account of a moderator. Raises Unauthenticated or Forbidden."""
+        account = self.signed_in()
+        if not account.is_moderator:
+            raise Forbidden("Only moderators can do this.")
+        return account
+
+    async def hidden(self) -> frozenset[UUID]:
+        """The people this viewer must not see: blocked by them or having blocked them."""
+        if self.account is None:
+            return frozenset()
+        if self._hidden is None:
+            mine = await Block.filter(blocker_id=self.account.id).values_list("blocked_id", flat=True)
+            theirs = await Block.filter(blocked_id=self.account.id).values_list("blocker_id", flat=True)
+            self._hidden = frozenset([*mine, *theirs])  # type: ignore[list-item]
+        return self._hidden

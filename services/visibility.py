@@ -1,0 +1,111 @@
+"""Who may see which rows, and what they may do with them: the one place."""
+
+from datetime import datetime
+from uuid import UUID
+
+from tortoise.expressions import Q, Subquery
+
+from models.account import Account
+from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
+from models.recording import Recording, RecordingStatus
+from models.space import Space, SpaceState
+from models.timeline_item import TimelineItem
+from services.errors import NotFound
+from services.retention import status_at
+from services.viewers import Viewer
+
+
+async def accounts(viewer: Viewer) -> Q:
+    """Accounts: all but those hidden by a block."""
+    return ~Q(id__in=hidden) if (hidden := await viewer.hidden()) else Q()
+
+
+async def spaces(viewer: Viewer) -> Q:
+    """Spaces: all but those of hidden hosts."""
+    return ~Q(host_id__in=hidden) if (hidden := await viewer.hidden()) else Q()
+
+
+async def recordings(viewer: Viewer) -> Q:
+    """Recordings: as their Spaces."""
+    return await spaces(viewer)
+
+
+async def items(viewer: Viewer) -> Q:
+    """Cards: neither by a hidden author nor of a hidden host."""
+    if not (hidden := await viewer.hidden()):
+        return Q()
+    return ~Q(author_id__in=hidden) & ~Q(host_id__in=hidden)
+
+
+async def participants(viewer: Viewer) -> Q:
+    """Participants: those who speak for everyone; listeners for themselves, host and co-hosts."""
+    seen = Q(role__in=list(PUBLISHING_ROLES))
+    if viewer.id is not None:
+        managed = Participant.filter(account_id=viewer.id, role__in=list(MANAGING_ROLES))
+        seen = seen | Q(account_id=viewer.id) | Q(space_id__in=Subquery(managed.values("space_id")))
+    if hidden := await viewer.hidden():
+        seen = seen & ~Q(account_id__in=hidden)
+        seen = seen & ~Q(space_id__in=Subquery(Space.filter(host_id__in=hidden).values("id")))
+    return seen
+
+
+RULES = {
+    Account: accounts,
+    Space: spaces,
+    Recording: recordings,
+    TimelineItem: items,
+    Participant: participants,
+}
+
+
+async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
+    """The Space, as far as the viewer may see it. Raises NotFound."""
+    space = await Space.get_or_none(id=space_id)
+    if space is None or space.host_id in await viewer.hidden():
+        raise NotFound
+    return space
+
+
+async def visible_recording(viewer: Viewer, recording_id: UUID) -> Recording:
+    """The recording, as far as the viewer may see it. Raises NotFound."""
+    recording = await Recording.get_or_none(id=recording_id)
+    if recording is None or recording.host_id in await viewer.hidden():
+        raise NotFound
+    return recording
+
+
+def may_play(recording: Recording, now: datetime) -> bool:
+    """Whether somebody who sees the recording may play it at `now`."""
+    return status_at(recording, now) is RecordingStatus.AVAILABLE
+
+
+def may_share(recording: Recording, viewer: Viewer, now: datetime) -> bool:
+    """Whether the viewer may share it at `now`: with an account, whoever may play."""
+    return viewer.id is not None and may_play(recording, now)
+
+
+_DELETABLE = frozenset(
+    {
+        RecordingStatus.ARMED,
+        RecordingStatus.STARTING,
+        RecordingStatus.RECORDING,
+        RecordingStatus.INTERRUPTED,
+        RecordingStatus.FINALIZING,
+        RecordingStatus.AVAILABLE,
+    }
+)
+
+
+def may_delete(recording: Recording, viewer: Viewer, now: datetime) -> bool:
+    """Whether the viewer may delete it at `now`: the host, until it is gone."""
+    return viewer.id == recording.host_id and status_at(recording, now) in _DELETABLE
+
+
+def may_download(recording: Recording, viewer: Viewer, now: datetime) -> bool:
+    """Whether the viewer may download the whole programme: the host, while it can be played."""
+    return viewer.id == recording.host_id and may_play(recording, now)
+
+
+def may_hear_live(space: Space) -> bool:
+    """Whether somebody who sees the Space may hear it now."""
+    return space.state is SpaceState.LIVE
