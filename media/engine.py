@@ -1,0 +1,198 @@
+"""What the rest of the house may ask of the audio plane, and what it hears back.
+
+`AudioEngine` is the one door to live audio. Ids are opaque strings to this package; it knows no
+database and decides no rule: who may publish or listen has been decided before it is called.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class RecorderState(StrEnum):
+    """What a room's recorder is doing now."""
+
+    STARTING = "STARTING"  # armed, no audio yet
+    RECORDING = "RECORDING"  # someone is connected to publish; audio is being written
+    INTERRUPTED = "INTERRUPTED"  # nobody is connected to publish; what was written is safe
+    FAILED = "FAILED"  # it cannot write any more; what was written is safe
+
+
+class GapCause(StrEnum):
+    """Why a stretch of the programme holds no audio."""
+
+    NO_PUBLISHER = "NO_PUBLISHER"  # nobody was connected to publish
+    RESTART = "RESTART"  # the server went down and came back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A stretch without audio, in ms since the first audio. At the very end it is told, not filled."""
+
+    start_ms: int
+    end_ms: int
+    cause: GapCause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSpec:
+    """Where a recording is written. An existing directory is repaired and continued."""
+
+    recording_id: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSpec:
+    """A room to open. Without `recording` no byte of audio reaches a file."""
+
+    space_id: str
+    recording: RecordingSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFacts:
+    """What is on disk. `started_at_ms` (Unix time of the first audio) is None when none ever came."""
+
+    recording_id: str
+    started_at_ms: int | None
+    duration_ms: int
+    size_bytes: int
+    gaps: tuple[Gap, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishAnswer:
+    """A WHIP session that was set up: its id and the SDP answer."""
+
+    session_id: str
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFragment:
+    """One fragment in the sliding window of a room that is not recorded."""
+
+    sequence: int
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveWindow:
+    """The last 60 s of a room, from memory. `generation` changes when the init segment does."""
+
+    generation: int
+    fragments: tuple[LiveFragment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderChanged:
+    """The recorder moved. Sent after the bytes that it speaks of are on disk."""
+
+    space_id: str
+    state: RecorderState
+    facts: RecordingFacts
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderProgress:
+    """A fragment was written while RECORDING; at least once a second."""
+
+    space_id: str
+    facts: RecordingFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherConnected:
+    """A participant's audio path is up (ICE and DTLS done)."""
+
+    space_id: str
+    participant_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherLost:
+    """A participant's audio path is gone: closed, failed, or replaced (`replaced`) by a newer one."""
+
+    space_id: str
+    participant_id: str
+    session_id: str
+    replaced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakingChanged:
+    """A participant began or stopped to speak, by level, with a hang-over of some 300 ms."""
+
+    space_id: str
+    participant_id: str
+    speaking: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineLost:
+    """The media process is gone. Its rooms must be opened again once it is back."""
+
+
+EngineEvent = (
+    RecorderChanged | RecorderProgress | PublisherConnected | PublisherLost | SpeakingChanged | EngineLost
+)
+
+
+class EngineError(Exception):
+    """The engine refused or failed; the text is for logs."""
+
+
+class EngineUnavailable(EngineError):
+    """The media process cannot be reached now."""
+
+
+class OfferRefused(EngineError):
+    """The SDP offer is not one we can answer; the text says why, for the client."""
+
+
+class RoomNotFound(EngineError):
+    """No such room is open."""
+
+
+class AudioEngine(Protocol):
+    """Live rooms. Every call is idempotent where its name allows; times are Unix ms."""
+
+    async def open_room(self, spec: RoomSpec, /) -> RecordingFacts | None:
+        """Open a room (or find it open) with its recorder armed; facts when it records."""
+
+    async def close_room(self, space_id: str, /) -> RecordingFacts | None:
+        """Disconnect everyone and finish the recording: flush, close, ENDLIST."""
+
+    async def stop_recording(self, space_id: str, /) -> RecordingFacts | None:
+        """Finish the recording at once and forget its audio; the room goes on unrecorded."""
+
+    async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
+        """Answer a WHIP offer. A newer session of the same participant replaces the older one."""
+
+    async def unpublish(self, session_id: str, /) -> bool:
+        """End a session; what it had sent is still played out. False when there is none."""
+
+    async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
+        """End every session of a participant in a room."""
+
+    async def set_muted(self, space_id: str, participant_id: str, muted: bool, /) -> None:
+        """Drop (or take again) a participant's packets, also of sessions to come."""
+
+    async def live_window(self, space_id: str, /) -> LiveWindow:
+        """The sliding window of an unrecorded room."""
+
+    async def live_init(self, space_id: str, generation: int, /) -> bytes | None:
+        """The init segment of the window."""
+
+    async def live_fragment(self, space_id: str, sequence: int, /) -> bytes | None:
+        """The bytes of one fragment of the window; None once it slid out."""
+
+    async def suspend(self) -> tuple[RecordingFacts, ...]:
+        """Close the open fragment of every recording, for a shutdown. Rooms take no more audio."""
+
+    def events(self) -> AsyncIterator[EngineEvent]:
+        """Everything that happens, in order; one reader."""

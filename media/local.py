@@ -1,0 +1,296 @@
+"""`AudioEngine` in this process."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from media.engine import (
+    EngineError,
+    EngineEvent,
+    LiveWindow,
+    OfferRefused,
+    PublishAnswer,
+    PublisherConnected,
+    PublisherLost,
+    RecorderProgress,
+    RecordingFacts,
+    RoomNotFound,
+    RoomSpec,
+    SpeakingChanged,
+)
+from media.ice import IceConfig
+from media.offer import parse_offer
+from media.publisher import Publisher
+from media.recorder import Recorder
+from media.room import Room
+from media.store import RecordingStore
+from media.ticker import Ticker
+
+if TYPE_CHECKING:
+    # aiortc takes half a second to import; the first publisher brings it, or `warm_up`.
+    from media.session import PublishSession
+
+log = logging.getLogger(__name__)
+
+MAX_EVENTS = 10_000
+MAX_SESSIONS_PER_ROOM = 64
+CHECK_INTERVAL_NS = 1_000_000_000
+
+
+class EventQueue:
+    """Events in order for one reader. When it does not read, progress and levels are dropped first."""
+
+    def __init__(self) -> None:
+        self._events: deque[EngineEvent] = deque()
+        self._ready = asyncio.Event()
+        self.dropped = 0
+
+    def put(self, event: EngineEvent) -> None:
+        if len(self._events) >= MAX_EVENTS:
+            self._make_room()
+        self._events.append(event)
+        self._ready.set()
+
+    def _make_room(self) -> None:
+        kept = [event for event in self._events if not isinstance(event, RecorderProgress | SpeakingChanged)]
+        self.dropped += len(self._events) - len(kept[-MAX_EVENTS + 1 :])
+        self._events = deque(kept[-MAX_EVENTS + 1 :])
+
+    async def read(self) -> AsyncIterator[EngineEvent]:
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            self._ready.clear()
+            await self._ready.wait()
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A session and the publisher that it feeds."""
+
+    room: Room
+    publisher: Publisher
+    session: "PublishSession | None" = None
+    replaced: bool = False
+
+
+class LocalEngine:
+    """Rooms, sessions and recorders of one process. Create it inside the loop; `aclose` it."""
+
+    def __init__(
+        self,
+        *,
+        ice: IceConfig | None = None,
+        now_ms: Callable[[], int],
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._ice = ice or IceConfig()
+        self._now_ms = now_ms
+        self._monotonic_ns = monotonic_ns
+        self._rooms: dict[str, Room] = {}
+        self._seats: dict[str, _Seat] = {}
+        self._events = EventQueue()
+        self._opening = asyncio.Lock()
+        self._suspended = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.ticker = Ticker(monotonic_ns=monotonic_ns)
+        self._next_check_ns = 0
+        self._own(self.ticker.run(), name="ticker")
+
+    # --- rooms ---
+
+    async def open_room(self, spec: RoomSpec, /) -> RecordingFacts | None:
+        async with self._opening:
+            if self._suspended:
+                raise EngineError("expected a running engine, it is shutting down")
+            room = self._rooms.get(spec.space_id)
+            if room is None:
+                room = await self._open(spec)
+            return room.recorder.facts if room.recorder is not None else None
+
+    async def _open(self, spec: RoomSpec) -> Room:
+        recorder = None
+        if spec.recording is not None:
+            recorder = Recorder(
+                space_id=spec.space_id,
+                recording_id=spec.recording.recording_id,
+                store=RecordingStore(spec.recording.directory),
+                emit=self._events.put,
+                now_ms=self._now_ms,
+            )
+            try:
+                await recorder.open()
+            except OSError as error:
+                raise EngineError(f"the recording cannot be opened: {error}") from error
+        room = Room(space_id=spec.space_id, emit=self._events.put, now_ms=self._now_ms, recorder=recorder)
+        if not self._rooms:
+            self.ticker.add(self._check)
+        self._rooms[spec.space_id] = room
+        self.ticker.add(room.tick)
+        return room
+
+    async def close_room(self, space_id: str, /) -> RecordingFacts | None:
+        async with self._opening:
+            room = self._take_out(space_id)
+            return await room.close() if room is not None else None
+
+    def _take_out(self, space_id: str) -> Room | None:
+        room = self._rooms.pop(space_id, None)
+        if room is not None:
+            self.ticker.remove(room.tick)
+            for session_id in [key for key, seat in self._seats.items() if seat.room is room]:
+                self._end(session_id)
+        if not self._rooms:
+            self.ticker.remove(self._check)
+        return room
+
+    async def stop_recording(self, space_id: str, /) -> RecordingFacts | None:
+        return await self._room(space_id).stop_recording()
+
+    def _room(self, space_id: str) -> Room:
+        try:
+            return self._rooms[space_id]
+        except KeyError:
+            raise RoomNotFound(f"no room is open for Space {space_id}") from None
+
+    # --- publishers ---
+
+    async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
+        room = self._room(space_id)
+        offer = parse_offer(offer_sdp)
+        if sum(seat.room is room for seat in self._seats.values()) >= MAX_SESSIONS_PER_ROOM:
+            raise OfferRefused(f"expected at most {MAX_SESSIONS_PER_ROOM} sessions in a room")
+        session_id = secrets.token_urlsafe(16)
+        # One that has not connected yet gives way at once, a connected one when the newer connects.
+        self._replace(room, participant_id, connected=False)
+        session = self._new_session(session_id, room=room, participant_id=participant_id)
+        try:
+            return PublishAnswer(session_id=session_id, sdp=await session.answer(offer))
+        except BaseException:
+            self._end(session_id)
+            raise
+
+    def _new_session(self, session_id: str, *, room: Room, participant_id: str) -> "PublishSession":
+        from media.session import PublishSession
+
+        seat = _Seat(room=room, publisher=room.add_publisher(participant_id))
+        session = seat.session = PublishSession(
+            session_id=session_id,
+            config=self._ice,
+            sink=seat.publisher,
+            monotonic_ns=self._monotonic_ns,
+            on_connected=lambda: self._connected(session_id),
+            on_gone=lambda: self._gone(session_id),
+        )
+        self._seats[session_id] = seat
+        return session
+
+    def _connected(self, session_id: str) -> None:
+        seat = self._seats[session_id]
+        seat.publisher.connected = True
+        participant_id = seat.publisher.participant_id
+        self._events.put(
+            PublisherConnected(
+                space_id=seat.room.space_id, participant_id=participant_id, session_id=session_id
+            )
+        )
+        self._replace(seat.room, participant_id, connected=True, but=session_id)
+
+    def _replace(self, room: Room, participant_id: str, *, connected: bool, but: str = "") -> None:
+        for session_id, seat in list(self._seats.items()):
+            publisher = seat.publisher
+            same = seat.room is room and publisher.participant_id == participant_id and session_id != but
+            if same and publisher.connected == connected:
+                seat.replaced = True
+                self._end(session_id)
+
+    def _end(self, session_id: str) -> bool:
+        """Let a session go; closing its sockets is not waited for."""
+        seat = self._seats.get(session_id)
+        if seat is None or seat.session is None:
+            return False
+        self._gone(session_id)
+        return True
+
+    def _gone(self, session_id: str) -> None:
+        seat = self._seats.pop(session_id, None)
+        if seat is None:
+            return
+        seat.publisher.leave()
+        if seat.session is not None:
+            self._own(seat.session.close(), name=f"close {session_id}")
+        self._events.put(
+            PublisherLost(
+                space_id=seat.room.space_id,
+                participant_id=seat.publisher.participant_id,
+                session_id=session_id,
+                replaced=seat.replaced,
+            )
+        )
+
+    async def unpublish(self, session_id: str, /) -> bool:
+        return self._end(session_id)
+
+    async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
+        room = self._room(space_id)
+        for session_id, seat in list(self._seats.items()):
+            if seat.room is room and seat.publisher.participant_id == participant_id:
+                self._end(session_id)
+
+    async def set_muted(self, space_id: str, participant_id: str, muted: bool, /) -> None:
+        self._room(space_id).set_muted(participant_id, muted=muted)
+
+    # --- listening ---
+
+    async def live_window(self, space_id: str, /) -> LiveWindow:
+        return self._room(space_id).window.window
+
+    async def live_init(self, space_id: str, generation: int, /) -> bytes | None:
+        return self._room(space_id).window.init(generation)
+
+    async def live_fragment(self, space_id: str, sequence: int, /) -> bytes | None:
+        return self._room(space_id).window.fragment(sequence)
+
+    # --- the end ---
+
+    async def suspend(self) -> tuple[RecordingFacts, ...]:
+        self._suspended = True
+        async with self._opening:
+            rooms = [self._take_out(space_id) for space_id in list(self._rooms)]
+            facts = await asyncio.gather(*(room.suspend() for room in rooms if room is not None))
+        return tuple(fact for fact in facts if fact is not None)
+
+    def events(self) -> AsyncIterator[EngineEvent]:
+        return self._events.read()
+
+    async def aclose(self) -> None:
+        """Suspend, and end every task of this engine."""
+        await self.suspend()
+        for task in self._tasks:
+            if task.get_name() == "ticker":
+                task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+
+    def _check(self, tick_ns: int) -> None:
+        if tick_ns < self._next_check_ns:
+            return
+        self._next_check_ns = tick_ns + CHECK_INTERVAL_NS
+        for seat in list(self._seats.values()):
+            if seat.session is not None:
+                seat.session.check(tick_ns)
+
+    def _own(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed", task.get_name(), exc_info=error)

@@ -1,0 +1,194 @@
+"""HLS playlists (RFC 8216) of byte ranges in one growing file, and of the window in memory.
+
+A recording's own playlist is append-only; what a player gets is rendered from its index, so that a
+viewer's part of it (after a trim) and its end can differ. URIs are relative names.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import accumulate
+from math import ceil
+from pathlib import Path
+
+from media.engine import LiveWindow
+from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, TIMESCALE_HZ, Fragment
+
+PROGRAMME = "programme.mp4"
+PLAYLIST = "programme.m3u8"
+ENDLIST = "#EXT-X-ENDLIST\n"
+# Every fragment but the last of a stretch is 0.981 s; RFC 8216 rounds to the nearest second.
+TARGET_DURATION_S = ceil(FRAGMENT_FRAMES * FRAME_SAMPLES / TIMESCALE_HZ)
+
+_MAP = re.compile(r'^#EXT-X-MAP:URI="[^"\n]+",BYTERANGE="(\d{1,6})@0"\n', re.MULTILINE)
+_DATE = re.compile(r"^#EXT-X-PROGRAM-DATE-TIME:([0-9TZ:.+-]{1,40})\n", re.MULTILINE)
+_ENTRY = re.compile(
+    r"^#EXTINF:([0-9.]{1,20}),\n#EXT-X-BYTERANGE:(\d{1,9})@(\d{1,15})\n[^#\n]+\n", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """What of a recording can be played now. Fragment *n* of the file is `fragments[n]`."""
+
+    init_bytes: int
+    fragments: tuple[Fragment, ...]
+    ended: bool
+    started_at_ms: int | None
+
+    @property
+    def duration_ms(self) -> int:
+        return frames_to_ms(sum(fragment.frames for fragment in self.fragments))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes up to the end of the last whole fragment."""
+        last = self.fragments[-1] if self.fragments else None
+        return last.offset + last.length if last else 0
+
+
+EMPTY_INDEX = Index(init_bytes=0, fragments=(), ended=False, started_at_ms=None)
+
+
+def frames_to_ms(frames: int) -> int:
+    """Length of so many AAC frames in whole ms."""
+    return round(frames * FRAME_SAMPLES * 1000 / TIMESCALE_HZ)
+
+
+def header(
+    *, init_bytes: int, started_at_ms: int | None, kind: str = "EVENT", first: int = 0, uri: str
+) -> str:
+    """Everything before the first fragment."""
+    lines = ["#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{TARGET_DURATION_S}"]
+    lines += [f"#EXT-X-MEDIA-SEQUENCE:{first}", f"#EXT-X-PLAYLIST-TYPE:{kind}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    lines.append(f'#EXT-X-MAP:URI="{uri}",BYTERANGE="{init_bytes}@0"')
+    if started_at_ms is not None:
+        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(started_at_ms)}")
+    return "\n".join(lines) + "\n"
+
+
+def entry(fragment: Fragment, *, uri: str = PROGRAMME) -> str:
+    """The three lines of one fragment."""
+    return (
+        f"#EXTINF:{fragment.duration_s:.6f},\n#EXT-X-BYTERANGE:{fragment.length}@{fragment.offset}\n{uri}\n"
+    )
+
+
+def parse_index(text: str, *, file_bytes: int) -> Index:
+    """Read a playlist of ours that may be cut off anywhere; fragments beyond the file do not count."""
+    found = _MAP.search(text)
+    if not found:
+        return EMPTY_INDEX
+    fragments: list[Fragment] = []
+    at = init_bytes = int(found[1])
+    for seconds, length_text, offset_text in _ENTRY.findall(text):
+        length, offset = int(length_text), int(offset_text)
+        if offset != at or offset + length > file_bytes:
+            break
+        fragments.append(Fragment(offset, length, round(float(seconds) * TIMESCALE_HZ / FRAME_SAMPLES)))
+        at += length
+    date = _DATE.search(text)
+    return Index(
+        init_bytes=init_bytes,
+        fragments=tuple(fragments),
+        ended=text.endswith(ENDLIST),
+        started_at_ms=_parse_date_time(date[1]) if date else None,
+    )
+
+
+def read_index(directory: str | Path) -> Index:
+    """The index of a recording's directory, also while it is being written. Blocks on the disk.
+
+    A directory without audio gives an empty index. Cache it by the playlist's size and mtime.
+    """
+    folder = Path(directory)
+    try:
+        text = (folder / PLAYLIST).read_text("ascii", errors="replace")
+        file_bytes = (folder / PROGRAMME).stat().st_size
+    except FileNotFoundError:
+        return EMPTY_INDEX
+    return parse_index(text, file_bytes=file_bytes)
+
+
+def first_fragment_at(index: Index, start_ms: int) -> int:
+    """The fragment that holds a position; the number of fragments when it is at or past the end."""
+    if start_ms <= 0:
+        return 0
+    ends = accumulate(fragment.frames for fragment in index.fragments)
+    for number, frames in enumerate(ends):
+        if frames * FRAME_SAMPLES * 1000 > start_ms * TIMESCALE_HZ:
+            return number
+    return len(index.fragments)
+
+
+def render(
+    index: Index,
+    *,
+    first_fragment: int = 0,
+    uri: str = PROGRAMME,
+    ended: bool | None = None,
+    start_s: float | None = None,
+) -> str:
+    """The playlist from one fragment on: VOD when ended, else EVENT.
+
+    `first_fragment` is also the media sequence, so a fragment keeps its number when a trim moves.
+    `start_s` asks players to begin there (`EXT-X-START`), negative from the end.
+    """
+    over = index.ended if ended is None else ended
+    skipped = frames_to_ms(sum(fragment.frames for fragment in index.fragments[:first_fragment]))
+    started = index.started_at_ms + skipped if index.started_at_ms is not None else None
+    head = header(
+        init_bytes=index.init_bytes,
+        started_at_ms=started,
+        kind="VOD" if over else "EVENT",
+        first=first_fragment,
+        uri=uri,
+    )
+    start = f"#EXT-X-START:TIME-OFFSET={start_s:.3f}\n" if start_s is not None else ""
+    entries = [entry(fragment, uri=uri) for fragment in index.fragments[first_fragment:]]
+    return "".join([head, start, *entries, ENDLIST if over else ""])
+
+
+def render_live_window(
+    window: LiveWindow,
+    *,
+    init_uri: str = "init-{generation}.mp4",
+    fragment_uri: str = "live-{sequence}.m4s",
+    ended: bool = False,
+) -> str:
+    """The sliding window. `{generation}` and `{sequence}` are put into the URIs.
+
+    A window of another generation follows without a break for players: they see a discontinuity.
+    """
+    first = window.fragments[0].sequence if window.fragments else 0
+    longest_ms = max((fragment.duration_ms for fragment in window.fragments), default=0.0)
+    target = max(TARGET_DURATION_S, round(longest_ms / 1000))
+    lines = ["#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{target}"]
+    lines += [f"#EXT-X-MEDIA-SEQUENCE:{first}", f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.generation}"]
+    lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    lines.append(f'#EXT-X-MAP:URI="{init_uri.format(generation=window.generation)}"')
+    for fragment in window.fragments:
+        lines.append(f"#EXTINF:{fragment.duration_ms / 1000:.6f},")
+        lines.append(fragment_uri.format(sequence=fragment.sequence))
+    return "\n".join(lines) + "\n" + (ENDLIST if ended else "")
+
+
+def render_index(
+    fragments: Sequence[Fragment], *, init_bytes: int, started_at_ms: int | None, ended: bool
+) -> str:
+    """The recording's own playlist, as the recorder would have appended it."""
+    head = header(init_bytes=init_bytes, started_at_ms=started_at_ms, uri=PROGRAMME)
+    return "".join([head, *(entry(fragment) for fragment in fragments), ENDLIST if ended else ""])
+
+
+def _date_time(unix_ms: int) -> str:
+    moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _parse_date_time(text: str) -> int | None:
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        return None

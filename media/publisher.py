@@ -1,0 +1,67 @@
+"""One publisher in a room: the sound of a session, muting, and whether somebody speaks."""
+
+from collections.abc import Callable
+
+from media.opus import Pcm, new_decoder
+from media.voice import PcmQueue, SpeakingDetector, Voice
+
+
+class Publisher:
+    """A `PacketSink` that becomes a voice. Muted, it takes nothing and falls silent at once."""
+
+    def __init__(self, *, participant_id: str, muted: bool, on_first_packet: Callable[[], None]) -> None:
+        self.participant_id = participant_id
+        self.connected = False
+        self.detector = SpeakingDetector()
+        self.speaking_since_ms: int | None = None
+        self._leaving = False
+        self._muted = muted
+        self._on_first_packet = on_first_packet
+        self._source: Voice | PcmQueue | None = None
+
+    @property
+    def muted(self) -> bool:
+        return self._muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._muted = muted
+        if muted:  # what waits in the buffer was said before, but would be heard after
+            self._source = None
+
+    @property
+    def leaving(self) -> bool:
+        """Whether nothing more will come; what has come is still played."""
+        return self._leaving
+
+    def leave(self) -> None:
+        """The session is gone."""
+        self.connected = False
+        self._leaving = True
+        if isinstance(self._source, PcmQueue):
+            self._source.end()
+
+    def on_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int) -> None:
+        if self._muted or self._leaving:
+            return
+        if not isinstance(self._source, Voice):
+            self._source = Voice(decoder=new_decoder())
+            self._on_first_packet()
+        self._source.push(payload, sequence=sequence, timestamp=timestamp, ssrc=ssrc)
+
+    def on_pcm(self, pcm: Pcm) -> None:
+        if self._muted or self._leaving:
+            return
+        if not isinstance(self._source, PcmQueue):
+            self._source = PcmQueue()
+            self._on_first_packet()
+        self._source.push(pcm)
+
+    def pull(self) -> Pcm | None:
+        """The next 20 ms, `None` when nothing is to be heard."""
+        return self._source.pull() if self._source is not None else None
+
+    @property
+    def drained(self) -> bool:
+        """Whether all that was received has been heard."""
+        return self._source is None or self._source.drained

@@ -1,0 +1,140 @@
+"""One live room: voices in, one programme out, to the recorder or to the window in memory."""
+
+from collections.abc import Callable
+
+from media.engine import EngineEvent, RecorderState, RecordingFacts, SpeakingChanged
+from media.journal import Spoke
+from media.mixer import Mixer
+from media.opus import Pcm
+from media.publisher import Publisher
+from media.recorder import Recorder
+from media.window import WindowBuffer
+
+TICK_NS = 20_000_000
+# The longest that a jitter buffer holds, and some.
+MAX_DRAIN_TICKS = 150
+
+
+class Room:
+    """Driven by `tick`, every 20 ms of monotonic time. Publishers come and go between ticks."""
+
+    def __init__(
+        self,
+        *,
+        space_id: str,
+        emit: Callable[[EngineEvent], None],
+        now_ms: Callable[[], int],
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.space_id = space_id
+        self.window = WindowBuffer()
+        self.publishers: list[Publisher] = []
+        self.muted: set[str] = set()
+        self._emit = emit
+        self._now_ms = now_ms
+        self._recorder = recorder
+        self._mixer = Mixer()
+        self._first_audio_ms: int | None = None
+        self._tick_ns = 0
+
+    @property
+    def recorder(self) -> Recorder | None:
+        return self._recorder
+
+    def add_publisher(self, participant_id: str) -> Publisher:
+        """A publisher whose session is being set up."""
+        publisher = Publisher(
+            participant_id=participant_id,
+            muted=participant_id in self.muted,
+            on_first_packet=self._note_first_audio,
+        )
+        self.publishers.append(publisher)
+        return publisher
+
+    def set_muted(self, participant_id: str, *, muted: bool) -> None:
+        """From the next packet on, also of sessions to come."""
+        (self.muted.add if muted else self.muted.discard)(participant_id)
+        for publisher in self.publishers:
+            if publisher.participant_id == participant_id:
+                publisher.muted = muted
+
+    def tick(self, tick_ns: int) -> None:
+        """Take 20 ms from every voice and pass their sum on."""
+        self._tick_ns = tick_ns
+        present = any(publisher.connected or not publisher.drained for publisher in self.publishers)
+        voices: list[Pcm] = []
+        for publisher in self.publishers:
+            pcm = publisher.pull()
+            if pcm is not None:
+                voices.append(pcm)
+            if publisher.detector.update(pcm):
+                self._speaking_changed(publisher)
+        mixed = self._mixer.mix(voices)
+        self._write(mixed, present=present)
+        if any(publisher.leaving for publisher in self.publishers):
+            self._let_go()
+
+    def _write(self, mixed: Pcm | None, *, present: bool) -> None:
+        recorder = self._recorder
+        if recorder is not None and recorder.state is not RecorderState.FAILED:
+            recorder.tick(mixed, present=present, tick_ns=self._tick_ns, first_audio_ms=self._first_audio_ms)
+        elif present and self._first_audio_ms is not None:
+            self.window.push(mixed)
+
+    def _let_go(self) -> None:
+        gone = [publisher for publisher in self.publishers if publisher.leaving and publisher.drained]
+        for publisher in gone:
+            self.publishers.remove(publisher)
+            if publisher.detector.speaking:
+                publisher.detector.speaking = False
+                self._speaking_changed(publisher)
+
+    def _speaking_changed(self, publisher: Publisher) -> None:
+        speaking = publisher.detector.speaking
+        position_ms = self._recorder.position_ms if self._recorder is not None else None
+        since_ms, publisher.speaking_since_ms = publisher.speaking_since_ms, position_ms
+        if not speaking and self._recorder is not None and since_ms is not None:
+            stretch = Spoke(
+                participant_id=publisher.participant_id,
+                start_ms=since_ms,
+                end_ms=self._recorder.position_ms,
+            )
+            self._recorder.spoke(stretch)
+        self._emit(
+            SpeakingChanged(
+                space_id=self.space_id, participant_id=publisher.participant_id, speaking=speaking
+            )
+        )
+
+    def _note_first_audio(self) -> None:
+        if self._first_audio_ms is None:
+            self._first_audio_ms = self._now_ms()
+
+    def drain(self) -> None:
+        """Play out what has been received, faster than real time. Everyone must be leaving."""
+        for _ in range(MAX_DRAIN_TICKS):
+            self._let_go()
+            if not self.publishers:
+                return
+            self.tick(self._tick_ns + TICK_NS)
+
+    async def stop_recording(self) -> RecordingFacts | None:
+        """Finish the recording; from here on the programme lives in the window alone."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return None
+        self.window.clear()
+        return await recorder.finish(tick_ns=self._tick_ns + TICK_NS)
+
+    async def close(self) -> RecordingFacts | None:
+        """Play out, finish the recording and forget the window."""
+        self.drain()
+        facts = await self.stop_recording()
+        self.window.clear()
+        return facts
+
+    async def suspend(self) -> RecordingFacts | None:
+        """Play out and close the open fragment; another process will go on."""
+        self.drain()
+        recorder, self._recorder = self._recorder, None
+        return await recorder.suspend() if recorder is not None else None

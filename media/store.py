@@ -1,0 +1,122 @@
+"""The files of one recording that is being written. Everything here blocks: call it in a thread."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from media.encoder import programme_init, silent_frame
+from media.journal import JOURNAL
+from media.mp4 import FRAGMENT_FRAMES, Fragment, fragment
+from media.playlist import ENDLIST, PLAYLIST, PROGRAMME, entry, header
+from media.repair import Repaired, repair_files
+from media.waveform import PEAKS
+
+# Silence is written in pieces of about 4 minutes, some 180 kB.
+_SILENT_FRAGMENTS_A_WRITE = 256
+
+
+class RecordingStore:
+    """Appends whole fragments: bytes first, on disk, then the playlist's line.
+
+    After an `OSError` the file is cut back to its last whole fragment, and nothing more is accepted.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self._folder = Path(directory)
+        self._programme = -1
+        self._init_bytes = 0
+        self._next_sequence = 1
+        self._started_at_ms: int | None = None
+        self.frames = 0
+        self.size_bytes = 0
+
+    def open(self) -> Repaired:
+        """Repair what is there, so that writing can go on behind it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        repaired = repair_files(self._folder)
+        self._started_at_ms = repaired.started_at_ms
+        self._init_bytes = repaired.scan.init_bytes
+        self._next_sequence = repaired.scan.next_sequence
+        self.frames = repaired.scan.frames
+        self.size_bytes = repaired.scan.whole_bytes
+        return repaired
+
+    def begin(self, *, at_ms: int) -> None:
+        """Remember when the first audio came; the playlist tells it."""
+        self._started_at_ms = at_ms
+
+    def append(self, frames: Sequence[bytes]) -> None:
+        """One fragment."""
+        self._write([fragment(frames, sequence=self._next_sequence, start_frame=self.frames)], [len(frames)])
+
+    def append_silence(self, frames: int) -> None:
+        """So many frames of silence, in fragments of the usual length."""
+        quiet = [silent_frame()] * FRAGMENT_FRAMES
+        while frames > 0:
+            pieces: list[bytes] = []
+            counts: list[int] = []
+            while frames > 0 and len(pieces) < _SILENT_FRAGMENTS_A_WRITE:
+                count = min(frames, FRAGMENT_FRAMES)
+                start = self.frames + sum(counts)
+                pieces.append(
+                    fragment(quiet[:count], sequence=self._next_sequence + len(pieces), start_frame=start)
+                )
+                counts.append(count)
+                frames -= count
+            self._write(pieces, counts)
+
+    def append_peaks(self, peaks: bytes) -> None:
+        """Peaks of what was appended; not synced, for a repair can do without them."""
+        if peaks:
+            with (self._folder / PEAKS).open("ab") as file:
+                file.write(peaks)
+
+    def append_journal(self, lines: bytes) -> None:
+        """Lines that must survive."""
+        with (self._folder / JOURNAL).open("ab") as file:
+            file.write(lines)
+            file.flush()
+            os.fdatasync(file.fileno())
+
+    def end(self) -> None:
+        """The playlist is complete."""
+        if self.frames:
+            self._append_playlist(ENDLIST)
+
+    def close(self) -> None:
+        """Let go of the file. Can be called twice."""
+        if self._programme >= 0:
+            os.close(self._programme)
+            self._programme = -1
+
+    def _write(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None:
+        if self._programme < 0:
+            path = self._folder / PROGRAMME
+            self._programme = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        init = b"" if self._init_bytes else programme_init()
+        try:
+            _write_all(self._programme, init + b"".join(pieces))
+            os.fdatasync(self._programme)
+        except OSError:
+            os.ftruncate(self._programme, self.size_bytes)
+            raise
+        lines = ""
+        if init:
+            self._init_bytes = self.size_bytes = len(init)
+            lines = header(init_bytes=len(init), started_at_ms=self._started_at_ms, uri=PROGRAMME)
+        for piece, count in zip(pieces, counts, strict=True):
+            lines += entry(Fragment(self.size_bytes, len(piece), count))
+            self.size_bytes += len(piece)
+            self.frames += count
+        self._next_sequence += len(pieces)
+        self._append_playlist(lines)
+
+    def _append_playlist(self, lines: str) -> None:
+        with (self._folder / PLAYLIST).open("a", encoding="ascii") as file:
+            file.write(lines)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

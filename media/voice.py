@@ -1,0 +1,127 @@
+"""One publisher's sound: packets in as they come, 20 ms of PCM out at every tick."""
+
+import numpy as np
+
+from media.jitter import JitterBuffer, Step, StepKind
+from media.opus import Decoder, Pcm
+
+TICK_SAMPLES = 960
+FADE_SAMPLES = 120
+START_DELAY_SAMPLES = 3 * TICK_SAMPLES
+MAX_QUEUED_SAMPLES = 20 * TICK_SAMPLES
+
+SPEAKING_RMS = 0.0056  # -45 dBFS
+QUIET_RMS = 0.0032  # -50 dBFS
+SPEAKING_AFTER_TICKS = 2
+QUIET_AFTER_TICKS = 15  # 300 ms
+
+
+class Voice:
+    """Decodes what the jitter buffer lets through. `pull` is `None` while nothing is to be heard."""
+
+    def __init__(self, *, decoder: Decoder, jitter: JitterBuffer | None = None) -> None:
+        self.jitter = jitter or JitterBuffer()
+        self.decoder = decoder
+        self._rest: Pcm = np.zeros(0, np.float32)
+
+    def push(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int) -> bool:
+        """Take one RTP payload; False when it was dropped."""
+        return self.jitter.push(payload, sequence=sequence, timestamp=timestamp, ssrc=ssrc)
+
+    @property
+    def drained(self) -> bool:
+        """Whether all that was received has been heard."""
+        return not len(self._rest) and self.jitter.pending_samples == 0
+
+    def pull(self) -> Pcm | None:
+        """The next 960 samples at unity level."""
+        parts = [self._rest] if len(self._rest) else []
+        have = len(self._rest)
+        heard = have > 0
+        while have < TICK_SAMPLES:
+            step = self.jitter.next(TICK_SAMPLES - have)
+            heard = heard or step.kind is not StepKind.SILENCE
+            part = self._perform(step)
+            have += len(part)
+            parts.append(part)
+        if not heard:
+            return None
+        pcm = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self._rest = pcm[TICK_SAMPLES:]
+        self.jitter.backlog_samples = len(self._rest)
+        return pcm[:TICK_SAMPLES]
+
+    def _perform(self, step: Step) -> Pcm:
+        match step.kind:
+            case StepKind.PLAY:
+                pcm = self.decoder.decode(step.payload)
+                return _fit(pcm, step) if len(pcm) != step.samples else pcm
+            case StepKind.RECOVER:
+                return self.decoder.recover(step.payload, step.samples)
+            case StepKind.CONCEAL:
+                return self.decoder.conceal(step.samples)
+            case StepKind.SILENCE:
+                return np.zeros(step.samples, np.float32)
+
+
+def _fit(pcm: Pcm, step: Step) -> Pcm:
+    """Cut what is late from the front, and `shrink` samples from the middle by a cross-fade."""
+    pcm = pcm[step.skip :]
+    if step.shrink and len(pcm) > step.shrink + FADE_SAMPLES:
+        at = (len(pcm) - step.shrink - FADE_SAMPLES) // 2
+        fade = np.linspace(0.0, 1.0, FADE_SAMPLES, dtype=np.float32)
+        old = pcm[at : at + FADE_SAMPLES]
+        new = pcm[at + step.shrink : at + step.shrink + FADE_SAMPLES]
+        pcm = np.concatenate([pcm[:at], old + (new - old) * fade, pcm[at + step.shrink + FADE_SAMPLES :]])
+    if len(pcm) >= step.samples:
+        return pcm[: step.samples]
+    return np.concatenate([pcm, np.zeros(step.samples - len(pcm), np.float32)])
+
+
+class PcmQueue:
+    """Sound that somebody else decoded: begins 60 ms behind, and again so after it ran dry."""
+
+    def __init__(self) -> None:
+        self._waiting: Pcm = np.zeros(0, np.float32)
+        self._filling = True
+
+    def push(self, pcm: Pcm) -> None:
+        """Take more; beyond 400 ms the oldest is dropped."""
+        self._waiting = np.concatenate([self._waiting, pcm])[-MAX_QUEUED_SAMPLES:]
+        if len(self._waiting) >= START_DELAY_SAMPLES:
+            self._filling = False
+
+    def end(self) -> None:
+        """Nothing more will come: let out what waits."""
+        self._filling = False
+
+    def pull(self) -> Pcm | None:
+        """The next 960 samples, `None` when they are not there."""
+        if self._filling or len(self._waiting) < TICK_SAMPLES:
+            self._filling = True
+            return None
+        pcm, self._waiting = self._waiting[:TICK_SAMPLES], self._waiting[TICK_SAMPLES:]
+        return pcm
+
+    @property
+    def drained(self) -> bool:
+        return len(self._waiting) < TICK_SAMPLES
+
+
+class SpeakingDetector:
+    """Says when someone begins and stops to speak: by level, with hysteresis and a hang-over."""
+
+    def __init__(self) -> None:
+        self.speaking = False
+        self._run = 0
+
+    def update(self, pcm: Pcm | None) -> bool:
+        """Take one tick; True when `speaking` changed."""
+        level = float(np.sqrt(np.dot(pcm, pcm) / len(pcm))) if pcm is not None else 0.0
+        against = level < QUIET_RMS if self.speaking else level > SPEAKING_RMS
+        self._run = self._run + 1 if against else 0
+        if self._run < (QUIET_AFTER_TICKS if self.speaking else SPEAKING_AFTER_TICKS):
+            return False
+        self.speaking = not self.speaking
+        self._run = 0
+        return True

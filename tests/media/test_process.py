@@ -1,0 +1,154 @@
+"""A media process of its own: calls and events across the socket, and what a kill costs."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media.control import RemoteEngine
+from media.engine import (
+    EngineEvent,
+    EngineLost,
+    EngineUnavailable,
+    OfferRefused,
+    RecorderChanged,
+    RecorderProgress,
+    RecorderState,
+    RecordingSpec,
+    RoomNotFound,
+    RoomSpec,
+)
+from media.playlist import PROGRAMME, read_index
+from media.process import start_media_process
+from media.repair import finish, repair
+from tests.media.publisher import Publisher, tone
+from tests.media.sound import decode
+
+Started = tuple[asyncio.subprocess.Process, RemoteEngine]
+
+
+@pytest.fixture
+async def started() -> AsyncIterator[Started]:
+    process, engine = await start_media_process(ice_address="127.0.0.1")
+    yield process, engine
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+    await engine.aclose()
+
+
+def spec(space_id: str, directory: Path) -> RoomSpec:
+    return RoomSpec(
+        space_id=space_id, recording=RecordingSpec(recording_id=space_id, directory=str(directory))
+    )
+
+
+async def publish(engine: RemoteEngine, space_id: str, publisher: Publisher) -> None:
+    async def exchange(offer: str) -> str:
+        return (await engine.publish(space_id, "p", offer)).sdp
+
+    await publisher.start(exchange)
+
+
+async def test_calls_are_answered_and_refusals_arrive_as_what_they_are(started: Started) -> None:
+    _, engine = started
+    assert await engine.open_room(RoomSpec(space_id="s")) is None
+    assert (await engine.live_window("s")).fragments == ()
+    assert await engine.live_init("s", 0) is None
+    assert await engine.unpublish("nothing") is False
+    assert await engine.close_room("s") is None
+    with pytest.raises(RoomNotFound):
+        await engine.live_window("s")
+    await engine.open_room(RoomSpec(space_id="s"))
+    with pytest.raises(OfferRefused, match="v=0"):
+        await engine.publish("s", "p", "\ud800 no offer")
+
+
+async def test_it_is_ready_within_a_second_of_being_started() -> None:
+    begin = time.monotonic()
+    process, engine = await start_media_process()
+    assert time.monotonic() - begin < 2  # twice the goal, for a loaded machine
+    await engine.aclose()
+    await asyncio.wait_for(process.wait(), 3)
+    assert process.returncode == 0
+
+
+async def test_a_kill_loses_at_most_a_second_and_a_half(started: Started, tmp_path: Path) -> None:
+    process, engine = started
+    await engine.open_room(spec("s", tmp_path / "r"))
+    publisher = Publisher(tone(frequency_hz=440, seconds=30))
+    await publish(engine, "s", publisher)
+    begin = time.monotonic()
+    await asyncio.sleep(3.3)
+    process.send_signal(signal.SIGKILL)
+    sent_ms = (time.monotonic() - begin) * 1000
+    await process.wait()
+    await publisher.close()
+    facts = repair(tmp_path / "r", recording_id="s")
+    assert sent_ms - 1500 <= facts.duration_ms <= sent_ms + 100
+    sound = decode(tmp_path / "r" / PROGRAMME)
+    assert np.abs(sound[-4800:]).max() > 0.15
+    events = [event async for event in engine.events()]
+    assert isinstance(events[-1], EngineLost)
+    with pytest.raises(EngineUnavailable):
+        await engine.open_room(RoomSpec(space_id="s"))
+    ended = finish(tmp_path / "r", recording_id="s")
+    assert ended.duration_ms == facts.duration_ms
+    assert read_index(tmp_path / "r").ended
+
+
+async def test_sigterm_closes_the_open_fragment_and_ends_within_a_second(
+    started: Started, tmp_path: Path
+) -> None:
+    process, engine = started
+    await engine.open_room(spec("s", tmp_path / "r"))
+    publisher = Publisher(tone(frequency_hz=440, seconds=30))
+    await publish(engine, "s", publisher)
+    begin = time.monotonic()
+    await asyncio.sleep(1.6)
+    process.send_signal(signal.SIGINT)  # Ctrl-C reaches the whole process group; not meant for it
+    process.send_signal(signal.SIGTERM)
+    sent_ms = (time.monotonic() - begin) * 1000
+    await asyncio.wait_for(process.wait(), 1.5)
+    assert process.returncode == 0
+    await publisher.close()
+    events: list[EngineEvent] = [event async for event in engine.events()]
+    states = [event.state for event in events if isinstance(event, RecorderChanged)]
+    assert states == [RecorderState.STARTING, RecorderState.RECORDING, RecorderState.INTERRUPTED]
+    facts = repair(tmp_path / "r", recording_id="s")
+    assert abs(facts.duration_ms - sent_ms) <= 250
+    assert not read_index(tmp_path / "r").ended
+
+
+async def test_progress_is_told_about_once_a_second(started: Started, tmp_path: Path) -> None:
+    _, engine = started
+    await engine.open_room(spec("s", tmp_path / "r"))
+    publisher = Publisher(tone(frequency_hz=440, seconds=30))
+    await publish(engine, "s", publisher)
+    durations: list[int] = []
+    async with asyncio.timeout(10):
+        async for event in engine.events():
+            if isinstance(event, RecorderProgress):
+                durations.append(event.facts.duration_ms)
+            if len(durations) == 3:
+                break
+    assert durations == [981, 1963, 2944]
+    await publisher.close()
+
+
+async def test_a_call_that_is_not_answered_fails_in_time() -> None:
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        engine = RemoteEngine(reader, writer, call_timeout_s=0.05)
+        with pytest.raises(EngineUnavailable, match="no answer"):
+            await engine.close_room("s")
+        await engine.aclose()
