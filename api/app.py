@@ -1,0 +1,178 @@
+"""The application: the house built from settings, and its routes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from api import keys, operations, pages
+from api.answers import HANDLERS
+from api.door import HouseDoor
+from api.engine import EngineRun, WatchedEngine
+from api.graphql.routes import graphql_routes
+from api.media import MediaRoutes
+from api.settings import Settings
+from api.whip import WhipRoutes
+from models import database
+from schema.build import build_schema
+from services import rooms
+from services.bus import Bus
+from services.clock import Clock, SystemClock
+from services.house import House
+from services.ingest import Ingest
+from services.limits import RateLimiter
+from services.links import LinkSigner
+from workers.timetable import Timetable
+
+log = structlog.get_logger(__name__)
+
+_HERE = Path(__file__).parent
+_PROGRESS_S = 0.5
+_CORS = Middleware(
+    CORSMiddleware,
+    allow_origins=["*"],
+    allow_methods=["*"],
+    allow_headers=["*"],
+    expose_headers=["Location", "ETag", "Link", "Accept-Post", "Retry-After", "Content-Range"],
+    max_age=timedelta(hours=2) // timedelta(seconds=1),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The application and the parts that its start and stop work on."""
+
+    app: Starlette
+    house: House
+    engine: WatchedEngine
+
+
+def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
+    """What the services need, from settings. Makes the data folder and its keys."""
+    recordings = settings.data_dir.absolute() / "recordings"
+    key_dir = settings.data_dir.absolute() / "keys"
+    recordings.mkdir(parents=True, exist_ok=True)
+    key_dir.mkdir(mode=0o700, exist_ok=True)
+    return House(
+        clock=clock,
+        rules=settings.rules(),
+        engine=engine,
+        bus=Bus(),
+        links=LinkSigner(keys.load_or_make(key_dir / "links.key"), settings.public),
+        limiter=RateLimiter(monotonic=clock.monotonic),
+        recordings_dir=recordings,
+    )
+
+
+async def start_media(settings: Settings) -> EngineRun:
+    """Start the media process, a child of this one."""
+    from media.process import start_media_process
+
+    process, engine = await start_media_process(
+        ice_address=settings.audio_address, ice_servers=settings.ice_servers
+    )
+
+    async def close() -> None:
+        await engine.aclose()
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(1):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    return EngineRun(engine, close)
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    start_engine: Callable[[], Awaitable[EngineRun]] | None = None,
+) -> Built:
+    """The application. `clock` and `start_engine` are for tests; the rest is as in production."""
+    engine = WatchedEngine(start_engine or (lambda: start_media(settings)))
+    house = build_house(settings, clock=clock or SystemClock(), engine=engine)
+    routes = [
+        *graphql_routes(
+            build_schema(),
+            HouseDoor(house),
+            settings.limits(),
+            graphiql=pages.graphiql,
+            rates=house.limiter,
+        ),
+        *WhipRoutes(house).routes(),
+        *MediaRoutes(house).routes(),
+        *pages.Pages(house).routes(),
+        *operations.Operations(house, engine).routes(),
+        Mount("/static", StaticFiles(directory=_HERE / "static", check_dir=False)),
+        Mount("/assets", StaticFiles(directory=_HERE / "assets")),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with running(settings, house, engine):
+            yield
+
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=[_CORS])
+    return Built(app=app, house=house, engine=engine)
+
+
+@asynccontextmanager
+async def running(settings: Settings, house: House, engine: WatchedEngine) -> AsyncIterator[None]:
+    """Database, audio plane and clockwork, from start-up with its repairs to an orderly stop."""
+    async with AsyncExitStack() as stack:
+        await asyncio.gather(_open_database(settings), engine.start())
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(engine.close)
+        await rooms.reopen(house, await rooms.last_seen(house))
+        stack.push_async_callback(rooms.suspend, house)
+        ingest = Ingest(house)
+        timetable = Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=True)
+
+        async def after_loss() -> None:
+            await rooms.reopen(house, house.clock.now())
+
+        tasks = [
+            asyncio.create_task(engine.watch(ingest.hear, after_loss), name="engine"),
+            asyncio.create_task(_keep_progress(house, ingest), name="progress"),
+            asyncio.create_task(timetable.run(), name="timetable"),
+        ]
+        stack.push_async_callback(_cancel, tasks)
+        yield
+
+
+async def _open_database(settings: Settings) -> None:
+    await database.migrate(settings.database)
+    await database.connect(settings.database)
+
+
+async def _keep_progress(house: House, ingest: Ingest) -> None:
+    """Write progress and a sign of life, again and again."""
+    while True:
+        await asyncio.sleep(_PROGRESS_S)
+        try:
+            await ingest.flush()
+            await rooms.sign_of_life(house)
+        except Exception:
+            log.exception("progress could not be written")
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.error("a task ended badly", exc_info=result)

@@ -1,0 +1,141 @@
+"""The command line: `spaces …`."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from api.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Live audio rooms that can be recorded.")
+console = Console()
+problems = Console(stderr=True)
+
+_SCHEMA_FILE = Path("schema/schema.graphql")
+Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when something would change.")]
+
+
+@app.command()
+def serve() -> None:
+    """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
+    from api.serve import serve as run_server
+
+    run_server(Settings())
+
+
+@app.command()
+def run() -> None:
+    """Serve, and on a first start make demo people and one recorded Space."""
+    from api.demo.first_start import run_with_demo
+
+    sys.exit(run_with_demo(Settings(), console))
+
+
+@app.command()
+def demo(
+    url: Annotated[str, typer.Option(help="The server; default from the settings.")] = "",
+) -> None:
+    """Play a spoken conversation into a new recorded Space of a running server, and share it."""
+    from api.demo.play import play_demo
+
+    asyncio.run(play_demo(url or Settings().public, console))
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker of its own: retention, without touching live rooms."""
+    from api.serve import configure_logs
+    from api.work import run_worker
+
+    settings = Settings()
+    configure_logs(settings, "worker")
+    asyncio.run(run_worker(settings))
+
+
+@app.command()
+def migrate(check: Check = False) -> None:
+    """Bring the database to the newest migration."""
+    from models import database
+
+    if check:
+        if asyncio.run(database.pending_changes()):
+            problems.print(
+                "The models have changes that no migration makes. Write one in models/migrations/."
+            )
+            raise typer.Exit(1)
+        console.print("Models and migrations agree.")
+        return
+    settings = Settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    asyncio.run(database.migrate(settings.database))
+    console.print("The database is up to date.")
+
+
+@app.command()
+def schema(check: Check = False) -> None:
+    """Write the GraphQL schema to schema/schema.graphql."""
+    from schema.build import build_schema
+
+    text = build_schema().as_str() + "\n"
+    if not check:
+        _SCHEMA_FILE.write_text(text)
+        console.print(f"Wrote {_SCHEMA_FILE}.")
+    elif not _SCHEMA_FILE.exists() or _SCHEMA_FILE.read_text() != text:
+        problems.print(f"{_SCHEMA_FILE} is out of date. Run: make schema")
+        raise typer.Exit(1)
+    else:
+        console.print(f"{_SCHEMA_FILE} is up to date.")
+
+
+@app.command()
+def promote(handle: Annotated[str, typer.Argument(help="The account's handle.")]) -> None:
+    """Make an account a moderator."""
+    from api.work import promote as promote_account
+    from services.errors import SpacesError
+
+    try:
+        asyncio.run(promote_account(Settings(), handle))
+    except SpacesError as error:
+        problems.print(error.message)
+        raise typer.Exit(1) from None
+    console.print(f"@{handle} is a moderator now.")
+
+
+@app.command()
+def doctor(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the settings as a page of docs.")
+    ] = False,
+) -> None:
+    """Print every setting with its consequence, and check this installation."""
+    from api.doctor import check_installation, settings_page
+
+    if markdown:
+        typer.echo(settings_page(), nl=False)
+        return
+    raise typer.Exit(check_installation(Settings(), console))
+
+
+retention = typer.Typer(no_args_is_help=True, help="The two clocks of recordings.")
+app.add_typer(retention, name="retention")
+
+
+@retention.command("run")
+def retention_run() -> None:
+    """Do one round now: expire and purge what is due."""
+    from api.work import run_round
+
+    asyncio.run(run_round(Settings()))
+    console.print("Done.")
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Who comes in: from bearer token to viewer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.graphql.door import Asked
+from schema.context import Context
+from services import accounts
+from services.house import House
+from services.viewers import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class HouseVisit:
+    """One visitor, for a request or a socket."""
+
+    house: House
+    viewer: Viewer
+
+    @property
+    def person(self) -> str:
+        """The key that limits count by."""
+        return f"account:{self.viewer.id}" if self.viewer.id else f"address:{self.viewer.address}"
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody is signed in."""
+        return self.viewer.id is None
+
+    def operation_context(self, asked: Asked) -> Context:  # noqa: ARG002 (every operation gets the same)
+        """A fresh context: nothing that one operation read is seen by another."""
+        return Context(self.house, self.viewer)
+
+    async def still_welcome(self) -> bool:
+        """Whether the session still stands."""
+        session_id = self.viewer.session_id
+        return session_id is None or await accounts.is_open(self.house, session_id)
+
+
+@dataclass(frozen=True, slots=True)
+class HouseDoor:
+    """Lets visitors in by their session's token."""
+
+    house: House
+
+    async def enter(
+        self,
+        *,
+        token: str | None,
+        address: str,
+        headers: Mapping[str, str],  # noqa: ARG002 (nothing but the token says who asks)
+    ) -> HouseVisit:
+        """The visit of who shows `token`. Raises Unauthenticated."""
+        return HouseVisit(self.house, await accounts.authenticate(self.house, token, address=address))

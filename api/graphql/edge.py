@@ -1,0 +1,85 @@
+"""What the three ways in share: the door, the limits, the documents, the executor."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from api.graphql.documents import Documents, Prepared
+from api.graphql.door import Asked, Door, Kind, Transport, Visit
+from api.graphql.errors import TooManySockets
+from api.graphql.execute import Answer, EventStream, Executor
+from api.graphql.limits import Limits
+from services.errors import RateLimited
+from services.limits import RateLimiter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """The parts of one GraphQL endpoint."""
+
+    door: Door
+    limits: Limits
+    documents: Documents
+    executor: Executor
+    rates: RateLimiter
+    open_streams: Counter[str] = field(default_factory=Counter)
+    """Sockets and event streams now open, by person."""
+
+    def charge(self, visit: Visit) -> None:
+        """Count one operation of the visitor. Raises RateLimited."""
+        limits = self.limits
+        if not limits.rate_limit_enabled:
+            return
+        limit = (
+            limits.operations_per_minute_address
+            if visit.is_anonymous
+            else limits.operations_per_minute_person
+        )
+        wait_ms = self.rates.check(f"operations:{visit.person}", limit=limit, per_seconds=60)
+        if wait_ms is not None:
+            raise RateLimited(
+                f"More than {limit} operations in a minute. Try again after `retryAfterMs`.",
+                retry_after_ms=wait_ms,
+            )
+
+    def check_streams(self, visit: Visit) -> None:
+        """Raise TooManySockets when the visitor has all the connections that one person may."""
+        limit = self.limits.sockets_per_person
+        if self.limits.rate_limit_enabled and self.open_streams[visit.person] >= limit:
+            raise TooManySockets(
+                f"You have {limit} open connections, the limit. Close one first.", retry_after_ms=1_000
+            )
+
+    @contextmanager
+    def stream_open(self, visit: Visit) -> Iterator[None]:
+        """Count one of the visitor's connections. Raises TooManySockets."""
+        self.check_streams(visit)
+        person = visit.person
+        self.open_streams[person] += 1
+        try:
+            yield
+        finally:
+            self.open_streams[person] -= 1
+            if not self.open_streams[person]:
+                del self.open_streams[person]
+
+    async def answer(self, prepared: Prepared, visit: Visit, *, transport: Transport) -> Answer:
+        """Run a query or mutation. A mutation goes on to its end when the caller is cancelled."""
+        work = self.executor.run(prepared, visit.operation_context(_asked(prepared, transport)))
+        if prepared.kind is Kind.MUTATION:
+            return await self.executor.run_to_the_end(work)
+        return await work
+
+    async def subscribe(
+        self, prepared: Prepared, visit: Visit, *, transport: Transport
+    ) -> EventStream | Answer:
+        """Begin a subscription."""
+        context = visit.operation_context(_asked(prepared, transport))
+        return await self.executor.subscribe(prepared, context)
+
+
+def _asked(prepared: Prepared, transport: Transport) -> Asked:
+    return Asked(
+        request=prepared.request, kind=prepared.kind, transport=transport, document_id=prepared.document.id
+    )

@@ -1,0 +1,152 @@
+"""Running prepared operations on graphql-core, with Strawberry's executor so that its resolvers feel at
+home.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+import strawberry
+from graphql import ExecutionResult
+from graphql.execution import create_source_event_stream, execute, execute_subscription_event
+from strawberry.execution import optimized_is_awaitable as _optimized_is_awaitable
+
+from api.graphql.documents import Prepared
+from api.graphql.errors import ErrorJson, bug_json, exception_json, field_error_json, request_error_json
+from api.graphql.limits import Limits
+
+T = TypeVar("T")
+
+# Strawberry declares it a plain predicate, graphql-core wants a type guard.
+_is_awaitable: Any = _optimized_is_awaitable
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation, or one event of it, gave. Without data when it was not begun."""
+
+    data: dict[str, Any] | None
+    errors: list[ErrorJson] = field(default_factory=list)
+    was_begun: bool = True
+
+    def payload(self) -> dict[str, Any]:
+        """As the GraphQL specification has it, section 7.1."""
+        payload: dict[str, Any] = {"errors": self.errors} if self.errors else {}
+        if self.was_begun:
+            payload["data"] = self.data
+        return payload
+
+
+class EventStream:
+    """A running subscription: events come by `events`, each is made an answer by `answer`.
+
+    The two are apart so that a slow client costs an event's size of memory, not an answer's.
+    """
+
+    def __init__(self, executor: Any, source: AsyncIterable[Any]) -> None:
+        self._executor = executor
+        self._source = aiter(source)
+
+    def events(self) -> AsyncIterator[Any]:
+        """The events of the source, each when it is asked for. Raises what the resolver raises."""
+        return self._source
+
+    async def answer(self, event: Any) -> Answer:
+        """`event` as the client selected it."""
+        try:
+            result = await _settled(
+                execute_subscription_event(self._executor.build_per_event_executor(event))
+            )
+        except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
+            return failure(error)
+        return _answer(result)
+
+    async def aclose(self) -> None:
+        """End the source, running what it has in `finally`."""
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            try:
+                await close()
+            except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
+                bug_json(error, path=None)
+
+
+class Executor:
+    """Runs operations of one schema."""
+
+    def __init__(self, schema: strawberry.Schema, *, limits: Limits) -> None:
+        self._schema = schema._schema
+        self._class: Any = schema.execution_context_class
+        self._hide_suggestions = not limits.suggestions
+        self._unheard: set[asyncio.Task[Any]] = set()
+
+    async def run(self, prepared: Prepared, context: Any) -> Answer:
+        """The answer of a query or mutation. Never raises but when cancelled."""
+        request = prepared.request
+        try:
+            result = await _settled(
+                execute(
+                    self._schema,
+                    prepared.document.node,
+                    context_value=context,
+                    variable_values=request.variables,
+                    operation_name=request.operation_name or None,
+                    is_awaitable=_is_awaitable,
+                    executor_class=self._class,
+                    hide_suggestions=self._hide_suggestions,
+                    operation_extensions=request.extensions,
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
+            return failure(error)
+        return _answer(result)
+
+    async def run_to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`, which goes on when the caller is cancelled: a mutation half done serves nobody."""
+        task = asyncio.create_task(work)
+        self._unheard.add(task)
+        task.add_done_callback(self._unheard.discard)
+        return await asyncio.shield(task)
+
+    async def subscribe(self, prepared: Prepared, context: Any) -> EventStream | Answer:
+        """The running subscription, or the answer that says why it was not begun."""
+        request = prepared.request
+        try:
+            executor = self._class.build(
+                self._schema,
+                prepared.document.node,
+                context_value=context,
+                raw_variable_values=request.variables,
+                operation_name=request.operation_name or None,
+                hide_suggestions=self._hide_suggestions,
+                operation_extensions=request.extensions,
+            )
+            if isinstance(executor, list):
+                return _answer(ExecutionResult(None, errors=executor))
+            source = create_source_event_stream(executor)
+            if isawaitable(source):
+                source = await source
+        except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
+            return failure(error)
+        if isinstance(source, ExecutionResult):
+            errors = [field_error_json(error) for error in source.errors or ()]
+            return Answer(None, errors, was_begun=False)
+        return EventStream(executor, source)
+
+
+def failure(error: Exception) -> Answer:
+    """The answer to an operation that ended in `error`."""
+    return Answer(None, [exception_json(error)], was_begun=False)
+
+
+async def _settled(result: Any) -> Any:
+    return await result if isawaitable(result) else result
+
+
+def _answer(result: ExecutionResult) -> Answer:
+    errors = result.errors or []
+    if result.data is None and errors and all(error.path is None for error in errors):
+        return Answer(None, [request_error_json(error) for error in errors], was_begun=False)
+    return Answer(result.data, [field_error_json(error) for error in errors])

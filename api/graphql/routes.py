@@ -1,0 +1,44 @@
+"""The routes of the GraphQL endpoint."""
+
+import time
+from collections.abc import Callable
+
+import strawberry
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from api.graphql.documents import Documents
+from api.graphql.door import Door
+from api.graphql.edge import Edge
+from api.graphql.execute import Executor
+from api.graphql.http import HttpEdge
+from api.graphql.limits import Limits
+from api.graphql.socket import SocketEdge
+from services.limits import RateLimiter
+
+
+def graphql_routes(
+    schema: strawberry.Schema,
+    door: Door,
+    limits: Limits,
+    *,
+    graphiql: Callable[[Request], Response],
+    rates: RateLimiter | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+    path: str = "/graphql",
+) -> list[BaseRoute]:
+    """POST, GET, event streams and the WebSocket of `schema` on `path`.
+
+    `rates` counts operations and may be shared with other limits; without it, one is made that reads
+    `monotonic`.
+    `graphiql` answers a browser's GET without a query. The schema's Strawberry extensions are *not* run.
+    """
+    edge = Edge(
+        door=door,
+        limits=limits,
+        documents=Documents(schema._schema, limits=limits),
+        executor=Executor(schema, limits=limits),
+        rates=rates or RateLimiter(monotonic=monotonic),
+    )
+    return [Route(path, HttpEdge(edge, graphiql=graphiql)), WebSocketRoute(path, SocketEdge(edge))]

@@ -1,0 +1,108 @@
+"""Guards that need no schema: depth, aliases, circles of fragments.
+
+They run before validation, and in linear time.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+
+from api.graphql.errors import LimitExceeded
+from api.graphql.limits import Limits
+
+
+@dataclass(slots=True)
+class _Definition:
+    """What one operation or fragment holds by itself."""
+
+    depth: int = 0
+    aliases: int = 0
+    spreads: list[tuple[str, int]] = field(default_factory=list)
+
+
+def check_shape(document: DocumentNode, *, limits: Limits) -> tuple[str, ...]:
+    """Raise LimitExceeded for a document that nests or aliases beyond the limits, or spreads in a circle.
+
+    Returns the names of its fragments, each after those that it spreads.
+    """
+    operations: list[_Definition] = []
+    fragments: dict[str, _Definition] = {}
+    for node in document.definitions:
+        if isinstance(node, FragmentDefinitionNode):
+            fragments[node.name.value] = _read(node.selection_set)
+        elif isinstance(node, OperationDefinitionNode):
+            operations.append(_read(node.selection_set))
+    definitions = [*operations, *fragments.values()]
+    aliases = sum(definition.aliases for definition in definitions)
+    if aliases > limits.aliases:
+        raise LimitExceeded(
+            f"The document has {aliases} aliases, the limit is {limits.aliases}. Ask in several requests."
+        )
+    order = tuple(_in_order(fragments))
+    depths: dict[str, int] = {}
+    for name in order:
+        depths[name] = _depth(fragments[name], depths)
+    depth = max((_depth(definition, depths) for definition in definitions), default=0)
+    if depth > limits.depth:
+        raise LimitExceeded(
+            f"The document is {depth} levels deep, the limit is {limits.depth}. Ask in several requests."
+        )
+    return order
+
+
+def _read(selection_set: SelectionSetNode) -> _Definition:
+    definition = _Definition()
+    # Explicit, since inline fragments may nest as deep as the parser lets them.
+    stack = [(selection_set, 1)]
+    while stack:
+        current, depth = stack.pop()
+        for selection in current.selections:
+            if isinstance(selection, FragmentSpreadNode):
+                definition.spreads.append((selection.name.value, depth - 1))
+            elif isinstance(selection, InlineFragmentNode):
+                stack.append((selection.selection_set, depth))
+            elif isinstance(selection, FieldNode):
+                definition.aliases += selection.alias is not None
+                if selection.name.value.startswith("__"):
+                    continue
+                definition.depth = max(definition.depth, depth)
+                if selection.selection_set:
+                    stack.append((selection.selection_set, depth + 1))
+    return definition
+
+
+def _depth(definition: _Definition, depths: Mapping[str, int]) -> int:
+    return max([definition.depth, *(above + depths.get(name, 0) for name, above in definition.spreads)])
+
+
+def _in_order(fragments: Mapping[str, _Definition]) -> Iterable[str]:
+    """The fragments, each after those it spreads, in time linear in the spreads.
+
+    Raises LimitExceeded on a circle.
+    """
+    done: dict[str, None] = {}
+    for root in fragments:
+        if root in done:
+            continue
+        path = {root: iter(fragments[root].spreads)}
+        while path:
+            name = next(reversed(path))
+            for spread, _ in path[name]:
+                if spread in path:
+                    raise LimitExceeded(f"The fragment `{spread}` spreads itself. Take the circle out.")
+                if spread in fragments and spread not in done:
+                    path[spread] = iter(fragments[spread].spreads)
+                    break
+            else:
+                del path[name]
+                done[name] = None
+    return done

@@ -1,0 +1,195 @@
+"""Media routes: playlists and bytes behind signed links, checked on every request."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiofiles
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from api.ranges import Span, Unsatisfiable, read_range, visible_spans
+from media.playlist import (
+    PLAYLIST,
+    PROGRAMME,
+    Index,
+    first_fragment_at,
+    read_index,
+    render,
+    render_live_window,
+)
+from services import playback
+from services.errors import InvalidInput, NotFound
+from services.house import House
+from services.links import LinkKind
+from services.playback import InMemory, Stored
+
+_HLS = "application/vnd.apple.mpegurl"
+_AUDIO = "audio/mp4"
+_CHUNK_BYTES = 256 * 1024
+# Nothing of it may outlive a deletion, in shared caches or private ones.
+_PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
+_INDEXES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    stamp: tuple[int, int]
+    index: Index
+
+
+class MediaRoutes:
+    """Serves what `services.playback` says a link opens."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._indexes: OrderedDict[Path, _Cached] = OrderedDict()
+
+    def routes(self) -> list[Route]:
+        """All of them; the paths are only ever taken from the API's answers."""
+        return [
+            Route("/media/recordings/{token}/index.m3u8", self.recorded_playlist),
+            Route("/media/recordings/{token}/" + PROGRAMME, self.recorded_bytes),
+            Route("/media/downloads/{token}/" + PROGRAMME, self.download),
+            Route("/media/live/{token}/index.m3u8", self.live_playlist),
+            Route("/media/live/{token}/" + PROGRAMME, self.live_recorded_bytes),
+            Route("/media/live/{token}/init-{generation}.mp4", self.live_init),
+            Route("/media/live/{token}/live-{sequence}.m4s", self.live_fragment),
+        ]
+
+    async def recorded_playlist(self, request: Request) -> Response:
+        """The playlist of a recording, from where the host lets it start."""
+        media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.PLAYBACK)
+        return await self._playlist(media)
+
+    async def recorded_bytes(self, request: Request) -> Response:
+        """Bytes of a recording; the first of a listening count as a play."""
+        media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.PLAYBACK)
+        response = await self._bytes(request, media)
+        if request.method == "GET" and response.status_code in {200, 206}:
+            await playback.count_play(self._house, media)
+        return response
+
+    async def download(self, request: Request) -> Response:
+        """The whole programme in one piece, for the host."""
+        media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.DOWNLOAD)
+        response = await self._bytes(request, media)
+        response.headers["Content-Disposition"] = f'attachment; filename="{media.recording_id}.mp4"'
+        return response
+
+    async def live_playlist(self, request: Request) -> Response:
+        """The growing playlist of a recorded Space, or the window of one that is not."""
+        media = await playback.open_live(self._house, request.path_params["token"])
+        if isinstance(media, Stored):
+            return await self._playlist(media)
+        return _text(render_live_window(await playback.live_window(self._house, media)))
+
+    async def live_recorded_bytes(self, request: Request) -> Response:
+        """Bytes of a live Space that is recorded."""
+        media = await playback.open_live(self._house, request.path_params["token"])
+        if isinstance(media, InMemory):
+            raise playback.LinkGone
+        return await self._bytes(request, media)
+
+    async def live_init(self, request: Request) -> Response:
+        """The init segment of the window."""
+        return await self._live(request, generation=_number(request, "generation"))
+
+    async def live_fragment(self, request: Request) -> Response:
+        """A fragment of the window."""
+        return await self._live(request, sequence=_number(request, "sequence"))
+
+    async def _live(
+        self, request: Request, *, generation: int | None = None, sequence: int | None = None
+    ) -> Response:
+        media = await playback.open_live(self._house, request.path_params["token"])
+        if isinstance(media, Stored):
+            raise playback.LinkGone
+        data = await playback.live_bytes(self._house, media, generation=generation, sequence=sequence)
+        return Response(data, media_type=_AUDIO, headers=_PRIVATE)
+
+    async def _playlist(self, media: Stored) -> Response:
+        index = await self._index(media)
+        first = first_fragment_at(index, media.start_ms)
+        return _text(render(index, first_fragment=first, ended=not media.growing))
+
+    async def _bytes(self, request: Request, media: Stored) -> Response:
+        index = await self._index(media)
+        size = index.size_bytes
+        if not size:
+            raise NotFound("There is no audio yet.")
+        first = first_fragment_at(index, media.start_ms)
+        cut = index.fragments[first].offset if first < len(index.fragments) else size
+        spans = visible_spans(index.init_bytes, cut, size)
+        try:
+            span = read_range(request.headers.get("range"), size, spans)
+        except Unsatisfiable:
+            raise InvalidRange(size) from None
+        headers = {**_PRIVATE, "Accept-Ranges": "bytes"}
+        if span is None:
+            return _stream(request, media.directory, spans, 200, headers)
+        headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size}"
+        return _stream(request, media.directory, [span], 206, headers)
+
+    async def _index(self, media: Stored) -> Index:
+        """The index of a recording's file, read again only when the file has changed."""
+        try:
+            stat = await asyncio.to_thread((media.directory / PLAYLIST).stat)
+        except FileNotFoundError:
+            return await asyncio.to_thread(read_index, media.directory)
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        cached = self._indexes.get(media.directory)
+        if cached is None or cached.stamp != stamp:
+            cached = _Cached(stamp, await asyncio.to_thread(read_index, media.directory))
+            self._indexes[media.directory] = cached
+            if len(self._indexes) > _INDEXES:
+                self._indexes.popitem(last=False)
+        self._indexes.move_to_end(media.directory)
+        return cached.index
+
+
+class InvalidRange(InvalidInput):
+    """The range lies outside the bytes that there are."""
+
+    status = 416
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+
+def _number(request: Request, name: str) -> int:
+    value = request.path_params[name]
+    if not value.isascii() or not value.isdigit() or len(value) > 12:
+        raise NotFound
+    return int(value)
+
+
+def _text(playlist: str) -> Response:
+    return Response(playlist, media_type=_HLS, headers=_PRIVATE)
+
+
+def _stream(
+    request: Request, directory: Path, spans: list[Span], status: int, headers: dict[str, str]
+) -> Response:
+    headers["Content-Length"] = str(sum(span.end - span.start for span in spans))
+    if request.method == "HEAD":
+        return Response(status_code=status, media_type=_AUDIO, headers=headers)
+    return StreamingResponse(_read(directory / PROGRAMME, spans), status, headers, _AUDIO)
+
+
+async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:
+    """The bytes of some stretches of a file. One that is purged meanwhile ends short, which clients notice."""
+    async with aiofiles.open(path, "rb") as file:
+        for span in spans:
+            await file.seek(span.start)
+            left = span.end - span.start
+            while left:
+                chunk = await file.read(min(left, _CHUNK_BYTES))
+                if not chunk:
+                    return
+                left -= len(chunk)
+                yield chunk

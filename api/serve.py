@@ -1,0 +1,69 @@
+"""Serving: one process with the API and the clockwork, and its media process."""
+
+import logging
+import logging.handlers
+import sys
+
+import structlog
+import uvicorn
+
+from api.app import build
+from api.graphql.protocol import server_options
+from api.settings import Settings
+
+_LOG_BYTES = 10_000_000
+_LOG_FILES = 5
+
+
+def configure_logs(settings: Settings, name: str) -> None:
+    """Structured lines on standard error and in the data folder's logs, the latter bounded and rotated."""
+    folder = settings.data_dir.absolute() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = logging.handlers.RotatingFileHandler(
+        folder / f"{name}.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+        foreign_pre_chain=shared,
+    )
+    for handler in (file, logging.StreamHandler(sys.stderr)):
+        handler.setFormatter(formatter)
+        logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(settings.log_level)
+    # Tortoise and aiortc tell of every statement and packet at INFO or below.
+    for noisy in ("tortoise", "aiosqlite", "aiortc", "aioice", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone."""
+    configure_logs(settings, "server")
+    built = build(settings)
+    config = uvicorn.Config(
+        built.app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        **server_options(settings.limits()),
+    )
+    uvicorn.Server(config).run()

@@ -1,0 +1,157 @@
+"""Settings: the environment, read here and nowhere else. Each says what changing it costs."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api.graphql.limits import Limits
+from models.database import sqlite_url
+from services.rules import RetentionPolicy, Rules
+
+_RULES = Rules()
+_LIMITS = Limits()
+_ANYWHERE = frozenset({"0.0.0.0", "::", ""})
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """Every setting is an environment variable with the prefix SPACES_."""
+
+    model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        default=Path("data"),
+        description="Folder of database, keys, logs and recordings. Whoever reads it hears everything.",
+    )
+    database_url: str = Field(
+        default="",
+        description="Database URL; empty is SQLite in the data folder. SQLite serves one server process.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. 0.0.0.0 opens it to the network: put a TLS proxy in front.",
+    )
+    port: int = Field(default=8000, ge=1, le=65535, description="TCP port to listen on.")
+    public_url: str = Field(
+        default="",
+        description="Where people reach this server; default from host and port. Every link is built on it: a wrong"
+        " one breaks playback.",
+    )
+    ice_address: str = Field(
+        default="",
+        description="Address told to publishers for audio. Empty takes the host if it is one address, else every"
+        " address of the machine but loopback. Behind NAT: the outer address.",
+    )
+    ice_servers: tuple[str, ...] = Field(
+        default=(),
+        description="STUN or TURN URLs of this side, as a JSON list. Each is asked at every publish.",
+    )
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR. DEBUG writes a lot.")
+    rate_limit_enabled: bool = Field(
+        default=True,
+        description="False lifts rate and socket limits, for load tests. Never on a public address.",
+    )
+    introspection: bool = Field(
+        default=_LIMITS.introspection,
+        description="False hides the schema from clients; GraphiQL then knows no fields.",
+    )
+    worker_interval_s: Seconds = Field(
+        default=15.0,
+        description="Seconds between rounds of the clockwork. Longer: purges come later, reads stay right.",
+    )
+    session_days: Count = Field(
+        default=_RULES.session_for.days,
+        description="Days until a sign-in expires. Shorter: people sign in more often.",
+    )
+    sign_ups_per_hour: Count = Field(
+        default=_RULES.sign_ups_per_hour,
+        description="Sign-ups an hour from one address. More: easier to flood.",
+    )
+    failed_sign_ins: Count = Field(
+        default=_RULES.failed_sign_ins,
+        description="Failed sign-ins in 15 minutes an account. More: easier to guess.",
+    )
+    schedule_days_ahead: Count = Field(
+        default=_RULES.schedule_ahead.days, description="How many days ahead a Space may be scheduled."
+    )
+    unlaunched_hours: Count = Field(
+        default=24, description="Hours after its start until an unlaunched Space is canceled."
+    )
+    reconnect_window_s: Seconds = Field(
+        default=_RULES.reconnect_window.total_seconds(),
+        description="Seconds a lost host has to come back. Longer: abandoned Spaces stay live longer.",
+    )
+    longest_space_hours: Seconds = Field(
+        default=12.0, description="Hours after which a Space ends by itself."
+    )
+    speakers: Count = Field(
+        default=_RULES.speakers,
+        description="Speakers beside host and co-hosts. Each costs CPU while they talk.",
+    )
+    public_days: Count = Field(
+        default=_RULES.retention.public_for.days,
+        description="Days a recording stays public after its Space ended. Longer: more disk.",
+    )
+    review_days: int = Field(
+        default=_RULES.retention.review_for.days,
+        ge=30,
+        le=120,
+        description="Days the review copy is kept after that, 30 to 120. Longer: more disk, more held of people.",
+    )
+    operations_per_minute_person: Count = Field(
+        default=_LIMITS.operations_per_minute_person,
+        description="GraphQL operations a minute for one account.",
+    )
+    operations_per_minute_address: Count = Field(
+        default=_LIMITS.operations_per_minute_address,
+        description="GraphQL operations a minute for one anonymous address. Behind one proxy all share it.",
+    )
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or sqlite_url(self.data_dir.absolute() / "spaces.sqlite3")
+
+    @property
+    def public(self) -> str:
+        """The public address in force, without a slash at its end."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = "localhost" if self.host in _ANYWHERE else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def audio_address(self) -> str | None:
+        """What publishers are told; None for every address of the machine."""
+        return self.ice_address or (None if self.host in _ANYWHERE or self.host == "localhost" else self.host)
+
+    def rules(self) -> Rules:
+        """The numbers that services apply."""
+        return Rules(
+            session_for=timedelta(days=self.session_days),
+            rate_limits=self.rate_limit_enabled,
+            sign_ups_per_hour=self.sign_ups_per_hour,
+            failed_sign_ins=self.failed_sign_ins,
+            schedule_ahead=timedelta(days=self.schedule_days_ahead),
+            unlaunched_after=timedelta(hours=self.unlaunched_hours),
+            reconnect_window=timedelta(seconds=self.reconnect_window_s),
+            longest_space=timedelta(hours=self.longest_space_hours),
+            speakers=self.speakers,
+            retention=RetentionPolicy(
+                public_for=timedelta(days=self.public_days), review_for=timedelta(days=self.review_days)
+            ),
+        )
+
+    def limits(self) -> Limits:
+        """The guards of the GraphQL edge."""
+        return Limits(
+            operations_per_minute_person=self.operations_per_minute_person,
+            operations_per_minute_address=self.operations_per_minute_address,
+            rate_limit_enabled=self.rate_limit_enabled,
+            introspection=self.introspection,
+        )
