@@ -37,7 +37,7 @@ from workers.timetable import Timetable
 log = structlog.get_logger(__name__)
 
 _HERE = Path(__file__).parent
-_PROGRESS_S = 0.5
+_PROGRESS_S = 1.0
 _CORS = Middleware(
     CORSMiddleware,
     allow_origins=["*"],

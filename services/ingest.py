@@ -14,6 +14,7 @@ from media.engine import (
     RecorderProgress,
     RecorderState,
     RecordingFacts,
+    RoomNotFound,
     SpeakingChanged,
 )
 from models.account import Account
@@ -35,6 +36,7 @@ from services.errors import (
 from services.house import House
 from services.links import BadLink, LinkKind
 from services.recordings import take_facts
+from services.spaces import room_spec
 from services.states import may_move, move_and_tell
 from services.viewers import Viewer
 from services.visibility import visible_space
@@ -78,15 +80,25 @@ async def publish(house: House, token: str | None, space_id: UUID, offer_sdp: st
     if not participation.has_consented(house, space, found):
         raise ConsentRequired
     try:
-        if found.is_muted:
-            await house.engine.set_muted(str(space.id), str(found.account_id), True)
-        return await house.engine.publish(str(space.id), str(found.account_id), offer_sdp)
+        return await _answer(house, space, found, offer_sdp)
     except OfferRefused as error:
         raise InvalidInput(f"The SDP offer cannot be answered: {error}") from error
     except EngineError as error:
         raise Unavailable(
             "The audio service cannot be reached. Try again shortly.", retry_after_ms=1000
         ) from error
+
+
+async def _answer(house: House, space: Space, found: Participant, offer_sdp: str) -> PublishAnswer:
+    """The engine's answer. A room that a restart of the audio plane lost is opened again first."""
+    room, person = str(space.id), str(found.account_id)
+    try:
+        await house.engine.set_muted(room, person, found.is_muted)
+    except RoomNotFound:
+        recording = await Recording.get_or_none(space_id=space.id, status__in=list(ICON_ON))
+        await house.engine.open_room(room_spec(house, space, recording))
+        await house.engine.set_muted(room, person, found.is_muted)
+    return await house.engine.publish(room, person, offer_sdp)
 
 
 async def _still_sees(found: Participant, space: Space) -> None:

@@ -92,16 +92,15 @@ def _playable(recording: Recording, now: datetime) -> None:
 async def delete(house: House, viewer: Viewer, recording_id: UUID) -> Recording | None:
     """Delete at once, for everyone, also while live. None when it was only armed: the toggle is off then."""
     async with change(house) as made:
-        space, recording = await _owned(made, viewer, recording_id)
-        if not visibility.may_delete(recording, viewer, made.now):
-            status = status_at(recording, made.now).value
-            raise RecordingNotAvailable(f"The recording is {status} and cannot be deleted any more.")
+        space, recording = await _deletable(made, viewer, recording_id)
         if recording.status is RecordingStatus.ARMED:
             await spaces.set_toggle(house, made, space, enabled=False)
             return None
-        if recording.status in ICON_ON:
-            # Inside the transaction: that it is deleted is told only once the recorder has stopped.
-            take_facts(recording, await _stop(house, space))
+    # Outside the transaction, which must not wait for audio. Told only once the recorder has stopped.
+    facts = await _stop(house, space) if recording.status in ICON_ON else None
+    async with change(house) as made:
+        space, recording = await _deletable(made, viewer, recording_id)
+        take_facts(recording, facts)
         begin_review(recording, house.rules.retention, made.now)
         recording.ended_at = recording.ended_at or space.ended_at
         await move_and_tell(made, space, recording, RecordingStatus.DELETED)
@@ -113,6 +112,14 @@ async def delete(house: House, viewer: Viewer, recording_id: UUID) -> Recording 
             outcome=RecordingStatus.DELETED,
         )
     return recording
+
+
+async def _deletable(made: Change, viewer: Viewer, recording_id: UUID) -> tuple[Space, Recording]:
+    space, recording = await _owned(made, viewer, recording_id)
+    if not visibility.may_delete(recording, viewer, made.now):
+        status = status_at(recording, made.now).value
+        raise RecordingNotAvailable(f"The recording is {status} and cannot be deleted any more.")
+    return space, recording
 
 
 async def _stop(house: House, space: Space) -> RecordingFacts | None:

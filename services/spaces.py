@@ -1,5 +1,6 @@
 """Creating, changing, launching and canceling Spaces."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +20,7 @@ from services.errors import (
     Forbidden,
     InvalidInput,
     RecordingNotRolledOut,
+    SpacesError,
     Unavailable,
 )
 from services.house import House
@@ -214,12 +216,29 @@ async def start(house: House, viewer: Viewer, space_id: UUID, *, platform: Platf
     """Launch. The recorder is armed before anyone can see that the Space is live."""
     async with change(house) as made:
         space = await hosted(made, viewer, space_id)
-        move_space(space, SpaceState.LIVE, made.now)
-        if await Space.exists(host_id=space.host_id, state=SpaceState.LIVE):
-            raise Conflict("You host a live Space already. End it before you launch another.")
-        recording = await _recording_at_launch(space)
+        recording = await _may_launch(space, made.now)
+    # Between two transactions: a slow audio plane must not hold up everybody's writes.
+    await _open_room(house, space, recording)
+    try:
+        return await _go_live(house, viewer, space_id, platform)
+    except SpacesError:
+        await _close_unless_live(house, space_id)
+        raise
+
+
+async def _may_launch(space: Space, now: datetime) -> Recording | None:
+    """The recording, as it would start, of a Space that may be launched."""
+    move_space(space, SpaceState.LIVE, now)
+    if await Space.exists(host_id=space.host_id, state=SpaceState.LIVE):
+        raise Conflict("You host a live Space already. End it before you launch another.")
+    return await _recording_at_launch(space)
+
+
+async def _go_live(house: House, viewer: Viewer, space_id: UUID, platform: Platform) -> Space:
+    async with change(house) as made:
+        space = await hosted(made, viewer, space_id)
+        recording = await _may_launch(space, made.now)
         host = await _enter_host(space, platform, made.now)
-        await _open_room(house, space, recording)
         await space.save()
         if recording is not None:
             await recording.save()
@@ -232,6 +251,13 @@ async def start(house: House, viewer: Viewer, space_id: UUID, *, platform: Platf
         )
         await cards.news(made, space, recording)
     return space
+
+
+async def _close_unless_live(house: House, space_id: UUID) -> None:
+    """Two launches may race: the loser must not close the winner's room."""
+    if not await Space.exists(id=space_id, state=SpaceState.LIVE):
+        with suppress(EngineError):
+            await house.engine.close_room(str(space_id))
 
 
 async def _recording_at_launch(space: Space) -> Recording | None:
