@@ -97,9 +97,9 @@ class WatchedEngine:
         """As AudioEngine has it."""
         return await self._engine.publish(space_id, participant_id, offer_sdp)
 
-    async def unpublish(self, session_id: str, /) -> bool:
+    async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         """As AudioEngine has it."""
-        return await self._engine.unpublish(session_id)
+        return await self._engine.unpublish(space_id, participant_id, session_id)
 
     async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
         """As AudioEngine has it."""

@@ -140,8 +140,8 @@ class RemoteEngine:
         answer: PublishAnswer = await self._call("publish", space_id, participant_id, offer_sdp)
         return answer
 
-    async def unpublish(self, session_id: str, /) -> bool:
-        return bool(await self._call("unpublish", session_id))
+    async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        return bool(await self._call("unpublish", space_id, participant_id, session_id))
 
     async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
         await self._call("remove_participant", space_id, participant_id)

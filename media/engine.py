@@ -173,8 +173,8 @@ class AudioEngine(Protocol):
     async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
         """Answer a WHIP offer. A newer session of the same participant replaces the older one."""
 
-    async def unpublish(self, session_id: str, /) -> bool:
-        """End a session; what it had sent is still played out. False when there is none."""
+    async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        """End a session of a participant; what it had sent is still played out. False when there is none."""
 
     async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
         """End every session of a participant in a room."""

@@ -233,7 +233,10 @@ class LocalEngine:
             )
         )
 
-    async def unpublish(self, session_id: str, /) -> bool:
+    async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        seat = self._seats.get(session_id)
+        if seat is None or (seat.room.space_id, seat.publisher.participant_id) != (space_id, participant_id):
+            return False
         return self._end(session_id)
 
     async def remove_participant(self, space_id: str, participant_id: str, /) -> None:

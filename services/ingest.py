@@ -111,9 +111,9 @@ async def _still_sees(found: Participant, space: Space) -> None:
 
 async def unpublish(house: House, token: str | None, space_id: UUID, session_id: str) -> None:
     """End a WHIP session. Raises NotFound when there is none."""
-    await _publisher(house, token, space_id)
+    space, found = await _publisher(house, token, space_id)
     try:
-        ended = await house.engine.unpublish(session_id)
+        ended = await house.engine.unpublish(str(space.id), str(found.account_id), session_id)
     except EngineError as error:
         raise Unavailable(retry_after_ms=1000) from error
     if not ended:

@@ -4,7 +4,7 @@ They run before validation, and in linear time.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphql import (
     DocumentNode,
@@ -38,7 +38,10 @@ def check_shape(document: DocumentNode, *, limits: Limits) -> tuple[str, ...]:
     fragments: dict[str, _Definition] = {}
     for node in document.definitions:
         if isinstance(node, FragmentDefinitionNode):
-            fragments[node.name.value] = _read(node.selection_set)
+            definition = _read(node.selection_set)
+            if node.type_condition.name.value.startswith("__"):  # of the schema's own types: introspection
+                definition = replace(definition, depth=0, spreads=[(name, 0) for name, _ in definition.spreads])
+            fragments[node.name.value] = definition
         elif isinstance(node, OperationDefinitionNode):
             operations.append(_read(node.selection_set))
     definitions = [*operations, *fragments.values()]

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from graphql import get_introspection_query
 
 from api.graphql.documents import Documents, Prepared
 from api.graphql.errors import Refusal
@@ -226,3 +227,7 @@ def test_hostile_documents_are_refused_in_under_50_ms_of_cpu(name: str) -> None:
         assert isinstance(prepared, Refusal)
         assert prepared.by_guard
     assert min(spent) < 0.05
+
+
+def test_the_standard_introspection_query_passes_the_depth_guard() -> None:
+    assert refusal(get_introspection_query()) is None

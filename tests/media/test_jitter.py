@@ -115,16 +115,29 @@ def test_a_burst_loss_of_200_ms_keeps_everything_behind_it_in_place() -> None:
 
 
 def test_discontinuous_transmission_is_a_pause_and_no_loss() -> None:
-    before = [Arrival(number=number, at_ms=number * 20) for number in range(20)]
     buffer = JitterBuffer()
     for number in range(20):
         buffer.push(CELT_20_MS, sequence=number, timestamp=number * TICK, ssrc=7)
-    del before
     steps = [buffer.next(TICK) for _ in range(40)]
     buffer.push(CELT_20_MS, sequence=20, timestamp=45 * TICK, ssrc=7)
     steps += [buffer.next(TICK) for _ in range(20)]
     assert sum(step.kind is StepKind.PLAY for step in steps) == 21
     assert buffer.counters.lost == 0
+
+
+def test_a_sender_that_pauses_is_heard_as_comfort_noise_until_its_next_packet() -> None:
+    buffer = JitterBuffer()
+    for number in range(10):
+        body = CELT_20_MS + b"voice" if number < 9 else CELT_20_MS
+        buffer.push(body, sequence=number, timestamp=number * TICK, ssrc=7)
+    steps = [buffer.next(TICK) for _ in range(30)]
+    buffer.push(CELT_20_MS, sequence=10, timestamp=29 * TICK, ssrc=7)
+    steps += [buffer.next(TICK) for _ in range(60)]
+    kinds = [step.kind for step in steps]
+    assert kinds[13:32] == [StepKind.CONCEAL] * 19
+    assert kinds[32] is StepKind.PLAY
+    assert kinds[63:] == [StepKind.SILENCE] * 27
+    assert buffer.counters.concealed_samples == 0
 
 
 def test_a_late_packet_makes_the_delay_grow_and_is_still_played() -> None:

@@ -1,6 +1,9 @@
 """The whole way with real WebRTC on loopback: offer, ICE, DTLS, RTP, mix, file."""
 
 import asyncio
+import random
+import re
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,6 +29,7 @@ from media.local import LocalEngine
 from media.playlist import PROGRAMME
 from tests.media.publisher import Publisher, tone
 from tests.media.sound import decode, noise, place_of, tone_level_db
+from tests.media.test_offer import AUDIO, HEAD
 
 TONES_HZ = (440, 1000, 2500)
 
@@ -167,8 +171,9 @@ async def test_a_newer_session_takes_over_once_it_is_connected(engine: LocalEngi
     assert (lost.session_id, lost.replaced) == (old, True)
     connected = [event.session_id for event in listener.events if isinstance(event, PublisherConnected)]
     assert connected == [old, new]
-    assert await engine.unpublish(old) is False
-    assert await engine.unpublish(new) is True
+    assert await engine.unpublish("s", "p", old) is False
+    assert await engine.unpublish("s", "q", new) is False
+    assert await engine.unpublish("s", "p", new) is True
     await listener.stop()
     await first.close()
     await second.close()
@@ -212,4 +217,63 @@ async def test_hostile_offers_and_unknown_rooms_are_refused(engine: LocalEngine)
     for text in ("", "v=0", "v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 111\n", "\0" * 100, "x" * 100_000):
         with pytest.raises(OfferRefused):
             await engine.publish("s", "p", text)
-    assert await engine.unpublish("nothing") is False
+    assert await engine.unpublish("s", "p", "nothing") is False
+
+
+async def test_rubbish_on_the_session_s_port_disturbs_nobody(engine: LocalEngine, tmp_path: Path) -> None:
+    await engine.open_room(
+        RoomSpec(space_id="s", recording=RecordingSpec(recording_id="r", directory=str(tmp_path / "r")))
+    )
+    publisher = Publisher(tone(frequency_hz=440, seconds=2))
+    ports: list[int] = []
+
+    async def exchange(offer: str) -> str:
+        answer = await engine.publish("s", "p", offer)
+        ports.append(int(re.findall(r"a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1 (\d+) ", answer.sdp)[0]))
+        return answer.sdp
+
+    await publisher.start(exchange)
+    chance = random.Random(3)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for number in range(3000):
+            # STUN, DTLS, SRTP and SRTCP by their first byte (RFC 7983), and none of them.
+            first = chance.choice(
+                [b"", b"\0\1", b"\1\1", b"\x16", b"\x17", b"\x80\x6f", b"\x80\xc8", b"\xbf", b"\xff"]
+            )
+            stranger.sendto(first + chance.randbytes(chance.randint(0, 60)), ("127.0.0.1", ports[0]))
+            stranger.sendto(b"", ("127.0.0.1", ports[0]))
+            if number % 50 == 0:
+                await asyncio.sleep(0.01)
+    await publisher.play_to_end()
+    await publisher.close()
+    facts = await engine.close_room("s")
+    assert facts is not None
+    assert facts.gaps == ()
+    assert abs(facts.duration_ms - 2000) <= 200
+    sound = decode(tmp_path / "r" / PROGRAMME)
+    assert abs(tone_level_db(sound[24_000:72_000], frequency_hz=440, reference=0.2)) < 1
+
+
+async def test_a_publisher_that_never_comes_is_let_go_after_half_a_minute() -> None:
+    now_ns = 5_000_000_000
+    engine = LocalEngine(ice=IceConfig(address="127.0.0.1"), now_ms=wall_ms, monotonic_ns=lambda: now_ns)
+    await engine.open_room(RoomSpec(space_id="s"))
+    listener = Listener(engine)
+    answer = await engine.publish("s", "p", HEAD + AUDIO)
+    engine._check(now_ns + 29_900_000_000)
+    await asyncio.sleep(0)
+    assert listener.events == []
+    engine._check(now_ns + 31_000_000_000)
+    await listener.until(PublisherLost)
+    assert await engine.unpublish(answer.session_id) is False
+    await listener.stop()
+    await engine.aclose()
+
+
+async def test_behind_nat_the_answer_tells_the_advertised_address() -> None:
+    engine = LocalEngine(ice=IceConfig(address="192.0.2.77"), now_ms=wall_ms)
+    await engine.open_room(RoomSpec(space_id="s"))
+    answer = await engine.publish("s", "p", HEAD + AUDIO)
+    candidates = [line.split(" ")[4] for line in answer.sdp.splitlines() if line.startswith("a=candidate:")]
+    assert candidates == ["192.0.2.77"]
+    await engine.aclose()

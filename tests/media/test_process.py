@@ -59,7 +59,7 @@ async def test_calls_are_answered_and_refusals_arrive_as_what_they_are(started: 
     assert await engine.open_room(RoomSpec(space_id="s")) is None
     assert (await engine.live_window("s")).fragments == ()
     assert await engine.live_init("s", 0) is None
-    assert await engine.unpublish("nothing") is False
+    assert await engine.unpublish("s", "p", "nothing") is False
     assert await engine.close_room("s") is None
     with pytest.raises(RoomNotFound):
         await engine.live_window("s")
