@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,9 +20,11 @@ from api.answers import HANDLERS
 from api.door import HouseDoor
 from api.engine import EngineRun, WatchedEngine
 from api.graphql.routes import graphql_routes
+from api.launch import launch_media
 from api.media import MediaRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
+from media.launch import Launched
 from models import database
 from schema.build import build_schema
 from services import rooms
@@ -74,26 +76,20 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
     )
 
 
-async def start_media(settings: Settings) -> EngineRun:
-    """Start the media process, a child of this one."""
-    from media.process import start_media_process
+class MediaStarter:
+    """Starts media processes, children of this one; the first may have been launched already."""
 
-    process, engine = await start_media_process(
-        ice_address=settings.audio_address, ice_servers=settings.ice_servers
-    )
+    def __init__(self, settings: Settings, launched: Launched | None = None) -> None:
+        self._settings = settings
+        self._launched = launched
 
-    async def close() -> None:
-        await engine.aclose()
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            async with asyncio.timeout(1):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+    async def __call__(self) -> EngineRun:
+        """The next one. Raises EngineUnavailable or OSError."""
+        from media.process import connect, end
 
-    return EngineRun(engine, close)
+        launched, self._launched = self._launched or launch_media(self._settings), None
+        engine = await connect(launched)
+        return EngineRun(engine, lambda: end(launched, engine))
 
 
 def build(
@@ -103,7 +99,7 @@ def build(
     start_engine: Callable[[], Awaitable[EngineRun]] | None = None,
 ) -> Built:
     """The application. `clock` and `start_engine` are for tests; the rest is as in production."""
-    engine = WatchedEngine(start_engine or (lambda: start_media(settings)))
+    engine = WatchedEngine(start_engine or MediaStarter(settings))
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     routes = [
         *graphql_routes(

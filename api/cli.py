@@ -1,6 +1,7 @@
 """The command line: `spaces …`."""
 
 import asyncio
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,9 +22,15 @@ Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when s
 @app.command()
 def serve() -> None:
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
+    from api.launch import launch_media
+
+    settings = Settings()
+    launched = launch_media(settings)
+    # Imported while the media process comes up: it takes a second, less without collections.
+    gc.disable()
     from api.serve import serve as run_server
 
-    run_server(Settings())
+    run_server(settings, launched)
 
 
 @app.command()

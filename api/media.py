@@ -84,7 +84,8 @@ class MediaRoutes:
         """The growing playlist of a recorded Space, or the window of one that is not."""
         media = await playback.open_live(self._house, request.path_params["token"])
         if isinstance(media, Stored):
-            return await self._playlist(media)
+            # Who has read it as an EVENT sees it end as one (RFC 8216, section 6.2.1).
+            return await self._playlist(media, kind="EVENT")
         return _text(render_live_window(await playback.live_window(self._house, media)))
 
     async def live_recorded_bytes(self, request: Request) -> Response:
@@ -111,10 +112,10 @@ class MediaRoutes:
         data = await playback.live_bytes(self._house, media, generation=generation, sequence=sequence)
         return Response(data, media_type=_AUDIO, headers=_PRIVATE)
 
-    async def _playlist(self, media: Stored) -> Response:
+    async def _playlist(self, media: Stored, *, kind: str | None = None) -> Response:
         index = await self._index(media)
         first = first_fragment_at(index, media.start_ms)
-        return _text(render(index, first_fragment=first, ended=not media.growing))
+        return _text(render(index, first_fragment=first, ended=not media.growing, kind=kind))
 
     async def _bytes(self, request: Request, media: Stored) -> Response:
         index = await self._index(media)
@@ -158,7 +159,7 @@ class InvalidRange(InvalidInput):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.size = size
+        self.headers = {"Content-Range": f"bytes */{size}"}
 
 
 def _number(request: Request, name: str) -> int:

@@ -1,7 +1,7 @@
-"""A media process: `LocalEngine` behind a socket that it inherits, and how to start one.
+"""A media process: `LocalEngine` behind a socket that it inherits, and how to reach one.
 
-It is ready for calls before aiortc is imported, ends with its parent, and on SIGTERM or when the
-socket closes it closes the open fragment of every recording and exits within a second.
+It is ready for calls before aiortc is imported, ends with its parent, and when the socket closes it
+closes the open fragment of every recording and exits within a second.
 """
 
 import argparse
@@ -10,14 +10,14 @@ import ctypes
 import logging
 import signal
 import socket
-import sys
+import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media.control import RemoteEngine, serve_engine
 from media.ice import IceConfig
+from media.launch import Launched
 
 if TYPE_CHECKING:
     from media.local import LocalEngine
@@ -26,48 +26,40 @@ log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
 SUSPEND_TIMEOUT_S = 0.8
+END_TIMEOUT_S = 1.2
 STREAM_LIMIT_BYTES = 256 * 1024
 _PR_SET_PDEATHSIG = 1
 
 
-async def start_media_process(
-    *, ice_address: str | None = None, ice_servers: tuple[str, ...] = (), log_level: str = "WARNING"
-) -> tuple[asyncio.subprocess.Process, RemoteEngine]:
-    """Start a media process and return once it answers calls. It logs to our standard error.
-
-    Raises `EngineUnavailable` when it does not come up. Start it from the main thread: Linux ends it
-    with the thread that started it.
-    """
-    ours, theirs = socket.socketpair()
-    arguments = ["-m", "media.process", "--fd", str(theirs.fileno()), "--log-level", log_level]
-    arguments += ["--ice-address", ice_address] if ice_address is not None else []
-    for server in ice_servers:
-        arguments += ["--ice-server", server]
-    with theirs:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            pass_fds=[theirs.fileno()],
-            stdin=asyncio.subprocess.DEVNULL,
-            # `-m` finds our package there, installed or not.
-            cwd=Path(__file__).parent.parent,
-        )
-    reader, writer = await asyncio.open_connection(sock=ours, limit=STREAM_LIMIT_BYTES)
+async def connect(launched: Launched) -> RemoteEngine:
+    """The engine of a launched process, once it answers calls. Raises `EngineUnavailable` when it does not."""
+    reader, writer = await asyncio.open_connection(sock=launched.socket, limit=STREAM_LIMIT_BYTES)
     engine = RemoteEngine(reader, writer)
     try:
         await engine.ping()
     except BaseException:
-        if process.returncode is None:
-            process.kill()
+        launched.process.kill()
         await engine.aclose()
         raise
-    return process, engine
+    return engine
+
+
+async def end(launched: Launched, engine: RemoteEngine) -> None:
+    """Close the socket, at which the process closes its recordings and ends; kill it when it does not."""
+    await engine.aclose()
+    try:
+        await asyncio.to_thread(launched.process.wait, END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        launched.process.kill()
+        await asyncio.to_thread(launched.process.wait)
 
 
 def main(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...] = ()) -> None:
-    """Serve an engine over an inherited socket until it closes, or until SIGTERM."""
+    """Serve an engine over an inherited socket until it closes."""
     _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which tells us
+    # A signal to the whole group is for the parent, which closes the socket once it has told everybody.
+    for told_by_parent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told_by_parent, signal.SIG_IGN)
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -83,18 +75,15 @@ def _die_with_parent() -> None:
 async def _serve(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...]) -> None:
     from media.local import LocalEngine
 
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=fd), limit=STREAM_LIMIT_BYTES)
     engine = LocalEngine(ice=IceConfig(address=ice_address, servers=ice_servers), now_ms=_wall_ms)
     serving = asyncio.create_task(serve_engine(reader, writer, engine), name="control")
     warming = asyncio.create_task(asyncio.to_thread(_warm_up), name="warm up")
-    stopping = asyncio.create_task(stop.wait(), name="SIGTERM")
-    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([serving])
     await _shut_down(engine)
     # The last events are on their way out; one turn of the loop sends them.
     await asyncio.sleep(0.01)
-    ended = await asyncio.gather(*map(_cancelled, (serving, stopping, warming)), return_exceptions=True)
+    ended = await asyncio.gather(*map(_cancelled, (serving, warming)), return_exceptions=True)
     for error in ended:
         if isinstance(error, Exception):
             log.error("the media process ends after an error", exc_info=error)

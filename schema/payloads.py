@@ -55,6 +55,7 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
         @functools.wraps(resolver)
         async def guarded(root: Any, info: Info, **arguments: Any) -> Any:
             info.context.refresh()
+            await info.context.renew()
             try:
                 return await resolver(root, info, **arguments)
             except SpacesError as error:

@@ -5,8 +5,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from media.engine import EngineError
+from models.follow import Follow
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant, ParticipantRole
-from models.space import Platform, Space, SpaceState
+from models.space import Platform, Space, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
 from services.changes import Change, change, new_id
 from services.errors import (
@@ -62,6 +63,8 @@ async def join(house: House, viewer: Viewer, space_id: UUID, *, platform: Platfo
         if found is not None and found.removed_at is not None:
             raise Forbidden("You were removed from this Space and cannot come back into it.")
         if found is None or found.left_at is not None:
+            if found is not None and found.role is _ROLE.SPEAKER and await _is_full(house, space):
+                found.role = _ROLE.LISTENER  # the place was given away meanwhile
             found = await _enter(made, space, found, account_id=account.id, platform=platform)
             if not _is_quiet(house, space, found):
                 await made.tell_space(
@@ -193,11 +196,21 @@ async def raise_hand(house: House, viewer: Viewer, space_id: UUID, *, raised: bo
         found = await _present(space, account.id)
         if found.role is not _ROLE.LISTENER:
             raise Conflict("You can speak already. Only listeners raise a hand.")
+        if raised:
+            await _may_ask_to_speak(space, account.id)
         if found.hand_raised != raised:
             found.hand_raised = raised
             await found.save(update_fields=["hand_raised"])
             await made.tell_space(space, SpaceEventKind.HAND_CHANGED, participant=found)
     return found
+
+
+async def _may_ask_to_speak(space: Space, account_id: UUID) -> None:
+    if space.speaker_policy is SpeakerPolicy.INVITED:
+        raise Forbidden("Only invited people speak in this Space. Ask its host for an invitation.")
+    follows = Follow.filter(follower_id=space.host_id, followee_id=account_id)
+    if space.speaker_policy is SpeakerPolicy.FOLLOWED and not await follows.exists():
+        raise Forbidden("Only people whom the host follows can ask to speak in this Space.")
 
 
 async def set_role(
@@ -210,7 +223,7 @@ async def set_role(
         found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
         await _may_set_role(space, me.id, found, role)
         if found is None:
-            raise NotFound
+            raise NotFound("This person is not in the Space.", path=["userId"])
         before = found.role
         if before is not role:
             await _check_promotion(house, space, found, role)
@@ -248,10 +261,13 @@ async def _check_promotion(house: House, space: Space, target: Participant, role
         raise Conflict("A co-host can speak already. Set LISTENER to send them back to listening.")
     if not target.hand_raised:
         raise Conflict("This person has not raised a hand. Invite them instead.")
-    if (
-        await Participant.filter(space_id=space.id, role=_ROLE.SPEAKER, left_at=None).count()
-        >= house.rules.speakers
-    ):
+    if await _is_full(house, space):
         raise CapacityReached(
             f"The Space has {house.rules.speakers} speakers already. Ask one to step back first."
         )
+
+
+async def _is_full(house: House, space: Space) -> bool:
+    """Whether every speaker's place is taken."""
+    speakers = Participant.filter(space_id=space.id, role=_ROLE.SPEAKER, left_at=None)
+    return await speakers.count() >= house.rules.speakers
