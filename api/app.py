@@ -123,6 +123,8 @@ def build(
             yield
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=[_CORS])
+    # A redirect would name the Host that the client sent, with the token of the path in it.
+    app.router.redirect_slashes = False
     return Built(app=app, house=house, engine=engine)
 
 

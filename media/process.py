@@ -1,7 +1,7 @@
 """A media process: `LocalEngine` behind a socket that it inherits, and how to reach one.
 
-It is ready for calls before aiortc is imported, ends with its parent, and when the socket closes it
-closes the open fragment of every recording and exits within a second.
+It ends with its parent. When the socket closes it closes the open fragment of every recording and
+exits within a second.
 """
 
 import argparse
@@ -10,10 +10,8 @@ import ctypes
 import logging
 import signal
 import socket
-import subprocess
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from media.control import RemoteEngine, serve_engine
 from media.ice import IceConfig
@@ -47,11 +45,10 @@ async def connect(launched: Launched) -> RemoteEngine:
 async def end(launched: Launched, engine: RemoteEngine) -> None:
     """Close the socket, at which the process closes its recordings and ends; kill it when it does not."""
     await engine.aclose()
-    try:
-        await asyncio.to_thread(launched.process.wait, END_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
+    ended = asyncio.create_task(asyncio.to_thread(launched.process.wait), name="end of media process")
+    if not (await asyncio.wait([ended], timeout=END_TIMEOUT_S))[0]:
         launched.process.kill()
-        await asyncio.to_thread(launched.process.wait)
+    await ended
 
 
 def main(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...] = ()) -> None:
@@ -73,27 +70,17 @@ def _die_with_parent() -> None:
 
 
 async def _serve(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...]) -> None:
+    # Before the first call is answered: else the first publisher's first words would wait for the import.
+    import media.session  # noqa: F401
     from media.local import LocalEngine
 
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=fd), limit=STREAM_LIMIT_BYTES)
     engine = LocalEngine(ice=IceConfig(address=ice_address, servers=ice_servers), now_ms=_wall_ms)
-    serving = asyncio.create_task(serve_engine(reader, writer, engine), name="control")
-    warming = asyncio.create_task(asyncio.to_thread(_warm_up), name="warm up")
-    await asyncio.wait([serving])
-    await _shut_down(engine)
-    # The last events are on their way out; one turn of the loop sends them.
-    await asyncio.sleep(0.01)
-    ended = await asyncio.gather(*map(_cancelled, (serving, warming)), return_exceptions=True)
-    for error in ended:
-        if isinstance(error, Exception):
-            log.error("the media process ends after an error", exc_info=error)
-    writer.close()
-
-
-async def _cancelled(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    try:
+        await serve_engine(reader, writer, engine)
+    finally:
+        await _shut_down(engine)
+        writer.close()
 
 
 async def _shut_down(engine: "LocalEngine") -> None:
@@ -106,11 +93,6 @@ async def _shut_down(engine: "LocalEngine") -> None:
 
 def _wall_ms() -> int:
     return time.time_ns() // 1_000_000  # noqa: TID251 - the entry of a process of its own
-
-
-def _warm_up() -> None:
-    """Import aiortc before the first publisher waits for it."""
-    import media.session  # noqa: F401
 
 
 if __name__ == "__main__":

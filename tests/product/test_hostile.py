@@ -456,3 +456,9 @@ async def test_a_hostile_offer_is_a_clear_4xx(
     response = await city.http.post(joined["whipUrl"], content=body, headers=headers)
     assert response.status_code in statuses, response.text
     assert response.json()["errors"][0]["message"]
+
+
+async def test_an_unknown_route_with_a_slash_at_its_end_is_a_plain_404(city: Town) -> None:
+    response = await city.http.get("/media/recordings/token/", headers={"Host": "elsewhere.example"})
+    assert response.status_code == 404
+    assert response.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
