@@ -8,7 +8,7 @@ from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 from tortoise.expressions import Q
 
@@ -91,8 +91,12 @@ class Pages:
         self._house = house
 
     def routes(self) -> list[Route]:
-        """The timeline and the cards."""
-        return [Route("/", self.timeline), Route("/cards/{card}", self.card)]
+        """The timeline, the cards, and the icon that browsers ask for unasked."""
+        return [
+            Route("/", self.timeline),
+            Route("/cards/{card}", self.card),
+            Route("/favicon.ico", lambda _request: FileResponse(_HERE / "assets" / "icon.svg")),
+        ]
 
     async def timeline(self, _request: Request) -> Response:
         """The public timeline."""
