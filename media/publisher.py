@@ -1,10 +1,14 @@
 """One publisher in a room: the sound of a session, muting, and whether somebody speaks."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 
 from media.jitter import JitterBuffer, JitterConfig
 from media.opus import Pcm, new_decoder
 from media.voice import PcmQueue, SpeakingDetector, Voice
+
+_numbers = count(1)
 
 
 class Publisher:
@@ -16,9 +20,12 @@ class Publisher:
         participant_id: str,
         muted: bool,
         on_first_packet: Callable[[], None],
+        on_play: Callable[["Publisher", bytes, int], None] | None = None,
         jitter: JitterConfig | None = None,
     ) -> None:
         self.participant_id = participant_id
+        self.number = next(_numbers)
+        self._on_play = partial(on_play, self) if on_play is not None else None
         self._jitter = jitter or JitterConfig()
         self.connected = False
         self.detector = SpeakingDetector()
@@ -60,7 +67,8 @@ class Publisher:
         if self._muted or self._leaving:
             return
         if not isinstance(self._source, Voice):
-            self._source = Voice(decoder=new_decoder(), jitter=JitterBuffer(config=self._jitter))
+            jitter = JitterBuffer(config=self._jitter)
+            self._source = Voice(decoder=new_decoder(), jitter=jitter, on_play=self._on_play)
             self._on_first_packet()
         self._source.push(payload, sequence=sequence, timestamp=timestamp, ssrc=ssrc)
 

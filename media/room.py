@@ -5,7 +5,7 @@ from collections.abc import Callable
 from media.engine import EngineEvent, RecorderState, RecordingFacts, SpeakingChanged
 from media.jitter import IN_CONVERSATION, JitterConfig
 from media.journal import Spoke
-from media.mixer import Mixer
+from media.mixer import LOOKAHEAD_SAMPLES, Mixer
 from media.opus import Pcm
 from media.publisher import Publisher
 from media.recorder import Recorder
@@ -50,6 +50,7 @@ class Room:
             participant_id=participant_id,
             muted=participant_id in self.muted,
             on_first_packet=self._note_first_audio,
+            on_play=self._keep_packet,
             jitter=self._delays,
         )
         self.publishers.append(publisher)
@@ -101,6 +102,18 @@ class Room:
         if any(publisher.leaving for publisher in self.publishers):
             self._let_go()
 
+    def _keep_packet(self, publisher: Publisher, payload: bytes, offset_samples: int) -> None:
+        """For the speaker's own track: a packet that this tick begins to play."""
+        if self._recorder is not None:
+            at = offset_samples + LOOKAHEAD_SAMPLES
+            self._recorder.keep_packet(
+                publisher.participant_id,
+                publisher.number,
+                payload,
+                tick_ns=self._tick_ns,
+                offset_samples=at,
+            )
+
     def _write(self, mixed: Pcm | None, *, present: bool) -> None:
         recorder = self._recorder
         if recorder is not None and recorder.state is not RecorderState.FAILED:
@@ -112,6 +125,8 @@ class Room:
         gone = [publisher for publisher in self.publishers if publisher.leaving and publisher.drained]
         for publisher in gone:
             self.publishers.remove(publisher)
+            if self._recorder is not None:
+                self._recorder.end_track(publisher.number)
             if publisher.detector.speaking:
                 publisher.detector.speaking = False
                 self._speaking_changed(publisher)
