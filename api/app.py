@@ -45,7 +45,15 @@ _CORS = Middleware(
     allow_origins=["*"],
     allow_methods=["*"],
     allow_headers=["*"],
-    expose_headers=["Location", "ETag", "Link", "Accept-Post", "Retry-After", "Content-Range"],
+    expose_headers=[
+        "Location",
+        "ETag",
+        "Link",
+        "Accept-Patch",
+        "Accept-Post",
+        "Retry-After",
+        "Content-Range",
+    ],
     max_age=timedelta(hours=2) // timedelta(seconds=1),
 )
 
@@ -109,7 +117,7 @@ def build(
             graphiql=pages.graphiql,
             rates=house.limiter,
         ),
-        *WhipRoutes(house).routes(),
+        *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *MediaRoutes(house).routes(),
         *pages.Pages(house).routes(),
         *operations.Operations(house, engine).routes(),

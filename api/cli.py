@@ -23,8 +23,14 @@ Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when s
 def serve() -> None:
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
     from api.launch import launch_media
+    from api.lock import FolderInUse, hold
 
     settings = Settings()
+    try:
+        hold(settings.data_dir.absolute())
+    except FolderInUse as error:
+        problems.print(str(error))
+        raise typer.Exit(1) from None
     launched = launch_media(settings)
     # Imported while the media process comes up: it takes a second, less without collections.
     gc.disable()

@@ -93,9 +93,25 @@ class WatchedEngine:
         """As AudioEngine has it."""
         return await self._engine.stop_recording(space_id)
 
-    async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
+    async def publish(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
         """As AudioEngine has it."""
-        return await self._engine.publish(space_id, participant_id, offer_sdp)
+        return await self._engine.publish(space_id, participant_id, offer_sdp, device)
+
+    async def listen(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
+        """As AudioEngine has it."""
+        return await self._engine.listen(space_id, participant_id, offer_sdp, device)
+
+    async def unlisten(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        """As AudioEngine has it."""
+        return await self._engine.unlisten(space_id, participant_id, session_id)
+
+    async def has_session(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        """As AudioEngine has it."""
+        return await self._engine.has_session(space_id, participant_id, session_id)
 
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         """As AudioEngine has it."""

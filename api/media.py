@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from api.ranges import Span, Unsatisfiable, read_range, visible_spans
+from media.archive import zip_chunks
 from media.playlist import (
     PLAYLIST,
     PROGRAMME,
@@ -21,7 +22,7 @@ from media.playlist import (
     render,
     render_live_window,
 )
-from services import playback
+from services import archives, playback
 from services.errors import InvalidInput, NotFound
 from services.house import House
 from services.links import LinkKind
@@ -29,6 +30,7 @@ from services.playback import InMemory, Stored
 
 _HLS = "application/vnd.apple.mpegurl"
 _AUDIO = "audio/mp4"
+_ZIP = "application/zip"
 _CHUNK_BYTES = 256 * 1024
 # Nothing of it may outlive a deletion, in shared caches or private ones.
 _PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
@@ -54,6 +56,7 @@ class MediaRoutes:
             Route("/media/recordings/{token}/index.m3u8", self.recorded_playlist),
             Route("/media/recordings/{token}/" + PROGRAMME, self.recorded_bytes),
             Route("/media/downloads/{token}/" + PROGRAMME, self.download),
+            Route("/media/archives/{token}/recording.zip", self.archive),
             Route("/media/live/{token}/index.m3u8", self.live_playlist),
             Route("/media/live/{token}/" + PROGRAMME, self.live_recorded_bytes),
             Route("/media/live/{token}/init-{generation}.mp4", self.live_init),
@@ -79,6 +82,14 @@ class MediaRoutes:
         response = await self._bytes(request, media)
         response.headers["Content-Disposition"] = f'attachment; filename="{media.recording_id}.mp4"'
         return response
+
+    async def archive(self, request: Request) -> Response:
+        """Programme, tracks and timeline in one zip, for the host; made while it is sent."""
+        found = await archives.open_archive(self._house, request.path_params["token"])
+        headers = {**_PRIVATE, "Content-Disposition": f'attachment; filename="{found.recording_id}.zip"'}
+        if request.method == "HEAD":
+            return Response(media_type=_ZIP, headers=headers)
+        return StreamingResponse(zip_chunks(found.entries, at=found.made_at), 200, headers, _ZIP)
 
     async def live_playlist(self, request: Request) -> Response:
         """The growing playlist of a recorded Space, or the window of one that is not."""

@@ -171,7 +171,10 @@ class JoinSpacePayload(Payload):
     participant: Participant | None = _object(_PARTICIPANT)
     space: Space | None = _object(_SPACE)
     whip_url: str | None = _object("Where to publish audio (WHIP, RFC 9725); null for listeners.")
-    media_token: str | None = _object("The bearer token for whipUrl; null for listeners.")
+    whep_url: str | None = _object("Where to hear the others in real time (WHEP); null for listeners.")
+    media_token: str | None = _object(
+        "The bearer token for whipUrl and whepUrl, one a device; null for listeners."
+    )
     live: MediaLink | None = _object("Where everyone can listen (HLS).")
 
 
@@ -192,6 +195,13 @@ class AcknowledgeRecordingPayload(Payload):
 @strawberry.type(description="What raiseHand answers.")
 class RaiseHandPayload(Payload):
     """What raiseHand answers."""
+
+    participant: Participant | None = _object(_PARTICIPANT)
+
+
+@strawberry.type(description="What setMuted answers.")
+class SetMutedPayload(Payload):
+    """What setMuted answers."""
 
     participant: Participant | None = _object(_PARTICIPANT)
 

@@ -37,6 +37,8 @@ async def end_at(house: House, space_id: UUID, *, at: datetime, actor_id: UUID |
     """End a live Space as of `at` and finish its recording."""
     async with change(house) as made:
         space = await made.space(space_id)
+        # A clock that was set back must not end a Space before it began.
+        at = max(at, space.started_at or at)
         move_space(space, SpaceState.ENDED, at)
         await Participant.filter(space_id=space.id, left_at=None).update(
             left_at=at, is_connected=False, is_speaking=False, hand_raised=False

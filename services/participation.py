@@ -1,5 +1,6 @@
-"""Being in a Space: joining, leaving, acknowledging, hands and roles."""
+"""Being in a Space: joining, leaving, acknowledging, hands, roles and muting."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -29,11 +30,12 @@ _ROLE = ParticipantRole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """A participation, and where to publish; the latter None for listeners."""
+    """A participation, and where to publish and to hear the others; the latter None for listeners."""
 
     space: Space
     participant: Participant
     whip_url: str | None
+    whep_url: str | None
     media_token: str | None
 
 
@@ -107,22 +109,22 @@ def _is_quiet(house: House, space: Space, participant: Participant) -> bool:
 
 
 def _places(house: House, space: Space, participant: Participant) -> Joined:
-    """Where this participant publishes."""
+    """Where this participant publishes and listens. Each device that joins gets a token of its own."""
     if participant.role not in PUBLISHING_ROLES:
-        return Joined(space=space, participant=participant, whip_url=None, media_token=None)
-    started_at = space.started_at or participant.joined_at
+        return Joined(space=space, participant=participant, whip_url=None, whep_url=None, media_token=None)
     token = house.links.sign(
         Link(
             kind=LinkKind.PUBLISH,
             subject_id=space.id,
             viewer_id=participant.account_id,
-            expires_at=started_at + house.rules.longest_space + timedelta(minutes=15),
+            expires_at=house.clock.now() + house.rules.longest_space + timedelta(minutes=15),
         )
     )
     return Joined(
         space=space,
         participant=participant,
         whip_url=house.links.url(f"/media/whip/{space.id}"),
+        whep_url=house.links.url(f"/media/whep/{space.id}"),
         media_token=token,
     )
 
@@ -271,3 +273,32 @@ async def _is_full(house: House, space: Space) -> bool:
     """Whether every speaker's place is taken."""
     speakers = Participant.filter(space_id=space.id, role=_ROLE.SPEAKER, left_at=None)
     return await speakers.count() >= house.rules.speakers
+
+
+async def set_muted(
+    house: House, viewer: Viewer, space_id: UUID, account_id: UUID, *, muted: bool
+) -> Participant:
+    """Mute oneself or, as host or co-host, others. Only the person unmutes. Dropped on the server, at once."""
+    me = viewer.signed_in()
+    async with change(house) as made:
+        space = await _live_space(made, viewer, space_id)
+        mine = await _present(space, me.id)
+        if account_id != me.id and not muted:
+            raise Forbidden("Only the person can unmute themselves.")
+        if account_id != me.id and mine.role not in MANAGING_ROLES:
+            raise Forbidden("Only the host and co-hosts of the Space can mute others.")
+        found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
+        if found is None:
+            raise NotFound
+        if found.role not in PUBLISHING_ROLES:
+            raise Conflict("A listener has no microphone in the Space that could be muted.")
+        if found.is_muted != muted:
+            found.is_muted, found.is_speaking = muted, found.is_speaking and not muted
+            await found.save(update_fields=["is_muted", "is_speaking"])
+            await made.tell_space(
+                space, SpaceEventKind.MUTED_CHANGED, participant=found, facts={"muted": muted}
+            )
+    # Without a room there is no audio, and the next session begins as the row says.
+    with suppress(EngineError):
+        await house.engine.set_muted(str(space.id), str(account_id), muted)
+    return found
