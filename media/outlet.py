@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Any, Protocol
 
 import av
+import pylibsrtp
 from aiortc import RTCRtpSender
 from aiortc.clock import current_ntp_time
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -84,6 +85,7 @@ class SocketOutlet:
         self._sequence = secrets.randbelow(0x8000)
         self._origin = secrets.randbelow(0x1_0000_0000)
         self._closed = False
+        self.failed = 0
         self.last_seen_ns = monotonic_ns()
         for protocol in self._dtls.transport._connection._protocols:
             _note_datagrams(protocol, lambda: setattr(self, "last_seen_ns", monotonic_ns()))
@@ -94,11 +96,18 @@ class SocketOutlet:
             self._srtp = self._dtls._tx_srtp
         if self._closed or self._srtp is None or pair is None:
             return
+        socket = pair.protocol.transport
+        if socket is None or socket.is_closing():
+            return
         timestamp = (self._origin + at_samples) & 0xFFFFFFFF
         second = self._payload_type | (_MARKER if first else 0)
         header = _HEADER.pack(_VERSION, second, self._sequence, timestamp, self._ssrc)
         self._sequence = (self._sequence + 1) & 0xFFFF
-        pair.protocol.transport.sendto(self._srtp.protect(header + payload), pair.remote_addr)
+        try:
+            socket.sendto(self._srtp.protect(header + payload), pair.remote_addr)
+        except (pylibsrtp.Error, OSError, RuntimeError):
+            self.failed += 1  # one listener's broken path must not stop the room
+            return
         self._report(len(payload), timestamp=timestamp)
 
     def _report(self, payload_bytes: int, *, timestamp: int) -> None:

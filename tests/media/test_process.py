@@ -26,6 +26,7 @@ from media.process import connect
 from media.repair import finish, repair
 from tests.media.publisher import Publisher, tone
 from tests.media.sound import decode
+from tests.media.test_offer import AUDIO, HEAD
 
 Started = tuple[subprocess.Popen[bytes], RemoteEngine]
 
@@ -64,6 +65,11 @@ async def test_calls_are_answered_and_refusals_arrive_as_what_they_are(started: 
     assert (await engine.live_window("s")).fragments == ()
     assert await engine.live_init("s", 0) is None
     assert await engine.unpublish("s", "p", "nothing") is False
+    assert await engine.has_session("s", "p", "nothing") is False
+    answer = await engine.listen("s", "p", HEAD + AUDIO.replace("sendonly", "recvonly"))
+    assert await engine.has_session("s", "p", answer.session_id) is True
+    assert await engine.unpublish("s", "p", answer.session_id) is False
+    assert await engine.unlisten("s", "p", answer.session_id) is True
     assert await engine.close_room("s") is None
     with pytest.raises(RoomNotFound):
         await engine.live_window("s")

@@ -185,3 +185,19 @@ async def test_a_fifth_session_and_an_offer_to_send_are_refused(engine: LocalEng
         await engine.publish("s", "a", HEAD + AUDIO)
     with pytest.raises(OfferRefused, match="recvonly"):
         await engine.listen("s", "b", HEAD + AUDIO)
+
+
+async def test_a_listener_whose_socket_breaks_disturbs_nobody_else(engine: LocalEngine) -> None:
+    broken, session_id = await listen(engine, "a")
+    hearer, _ = await listen(engine, "b")
+    publisher, _ = await publish(engine, "c", tone(frequency_hz=600, seconds=9))
+    await asyncio.sleep(0.5)
+    session = engine._seats[session_id].session
+    assert session is not None
+    connection = session._peer.getTransceivers()[0].sender.transport.transport._connection
+    connection._nominated[1].protocol.transport.close()
+    await asyncio.sleep(0.7)
+    assert abs(level(hearer.heard(last_s=0.3), 600)) < 1
+    assert engine.ticker.failures == 0
+    for peer in (broken, hearer, publisher):
+        await peer.close()

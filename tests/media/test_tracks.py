@@ -126,12 +126,12 @@ async def test_a_room_that_is_muted_or_not_recorded_keeps_no_packet(studio: Stud
 def test_a_word_after_a_long_silence_has_its_level_at_once(tmp_path: Path) -> None:
     track = Track(participant_id="p", number=1)
     for number, packet in enumerate(opus_packets(tone(frequency_hz=440, seconds=0.5))):
-        track.add(packet, at_samples=48_000 * 3600 + number * 960)
+        track.add(packet, at_samples=48_000 * 600 + number * 960)
     pages = track.take(end=True)
     assert pages is not None
-    assert len(pages.data) < 200_000
+    assert len(pages.data) < 30_000
     (tmp_path / "p.opus").write_bytes(pages.data)
-    heard = decode(tmp_path / "p.opus")[48_000 * 3600 :]
+    heard = decode(tmp_path / "p.opus")[48_000 * 600 :]
     assert 0.18 < np.abs(heard[720:1200]).max() < 0.22
 
 
