@@ -32,6 +32,8 @@ from services.house import House
 from services.ingest import Ingest
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.policies import PolicyBook
+from services.receipts import ReceiptSigner
 from workers.timetable import Timetable
 
 log = structlog.get_logger(__name__)
@@ -59,17 +61,25 @@ class Built:
 
 def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
     """What the services need, from settings. Makes the data folder and its keys."""
+    rules = settings.rules()
     recordings = settings.data_dir.absolute() / "recordings"
     key_dir = settings.data_dir.absolute() / "keys"
     recordings.mkdir(parents=True, exist_ok=True)
     key_dir.mkdir(mode=0o700, exist_ok=True)
+    (settings.data_dir.absolute() / "logs").mkdir(exist_ok=True)
     return House(
         clock=clock,
-        rules=settings.rules(),
+        rules=rules,
         engine=engine,
         bus=Bus(),
         links=LinkSigner(keys.load_or_make(key_dir / "links.key"), settings.public),
         limiter=RateLimiter(monotonic=clock.monotonic),
+        policies=PolicyBook(rules.retention),
+        receipts=ReceiptSigner(
+            keys.load_or_make_receipt_keys(key_dir),
+            issuer=settings.public,
+            journal=settings.data_dir.absolute() / "logs" / "receipts.jws",
+        ),
         recordings_dir=recordings,
     )
 
@@ -137,6 +147,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         await asyncio.gather(_open_database(settings), engine.start())
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
+        await house.policies.load(house.clock.now())
         await rooms.reopen(house, await rooms.last_seen(house))
         stack.push_async_callback(rooms.suspend, house)
         ingest = Ingest(house)

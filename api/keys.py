@@ -2,7 +2,11 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
+
+import orjson
+from joserfc.jwk import ECKey
 
 _KEY_BYTES = 32
 
@@ -19,16 +23,27 @@ def load_or_make(path: Path) -> bytes:
 
 
 def _make(path: Path) -> bytes:
-    key = secrets.token_bytes(_KEY_BYTES)
-    part = path.with_suffix(".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    _write_once(path, secrets.token_bytes(_KEY_BYTES))
+    return path.read_bytes()
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    """Write a file that appears whole, for its owner alone. When two processes race, the first one stands."""
+    part = path.with_suffix(f".{secrets.token_hex(4)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
+        file.write(data)
         os.fsync(file.fileno())
-    # Linked, not renamed: when two processes start at once, the first key stands.
-    try:
+    with suppress(FileExistsError):
         os.link(part, path)
-    except FileExistsError:
-        key = path.read_bytes()
     part.unlink()
-    return key
+
+
+def load_or_make_receipt_keys(folder: Path) -> list[ECKey]:
+    """The keys that sign purge receipts, the newest last. To rotate, put a newer `receipts-N.jwk` beside them."""
+    paths = sorted(folder.glob("receipts-*.jwk"), key=lambda path: int(path.stem.partition("-")[2]))
+    if not paths:
+        made = ECKey.generate_key("P-256", auto_kid=True)
+        paths = [folder / "receipts-1.jwk"]
+        _write_once(paths[0], orjson.dumps(made.as_dict(private=True)))
+    return [ECKey.import_key(orjson.loads(path.read_bytes())) for path in paths]

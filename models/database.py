@@ -11,8 +11,9 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.writer import MigrationWriter
 
 TABLES = (
-    "account", "audit_entry", "block", "follow", "listening", "participant", "playback_position", "process",
-    "recording", "rollout", "session", "space", "space_event", "timeline_event", "timeline_item",
+    "account", "appeal", "audit_entry", "block", "follow", "legal_hold", "listening", "participant",
+    "playback_position", "process", "purge_receipt", "recording", "report", "retention_policy", "review_decision",
+    "review_opening", "rollout", "sanction", "session", "space", "space_event", "timeline_event", "timeline_item",
 )  # fmt: skip
 # FULL: a commit that was answered survives a power cut. One writer waits this long for another process.
 SQLITE_PRAGMAS = "journal_mode=WAL&synchronous=FULL&busy_timeout=5000&foreign_keys=ON"

@@ -82,7 +82,11 @@ class Recording(Model):
     start_offset_ms = fields.IntField(default=0)
     play_count = fields.IntField(default=0)
     share_count = fields.IntField(default=0)
-    policy_version = fields.CharField(max_length=20)
+    policy_version = fields.IntField()
+    # Open reports or appeals, and until when they must be decided at the latest.
+    has_open_case = fields.BooleanField(default=False)
+    case_deadline: datetime | None = InstantField(null=True)
+    is_held = fields.BooleanField(default=False)
     expires_at: datetime | None = InstantField(null=True)
     gone_at: datetime | None = InstantField(null=True)
     purge_at: datetime | None = InstantField(null=True)
@@ -99,6 +103,7 @@ class Recording(Model):
             Index(fields=("host_id", "created_at", "id")),
             Index(fields=("status", "expires_at")),
             Index(fields=("status", "purge_at")),
+            Index(fields=("has_open_case", "case_deadline", "id")),
         )
 
     @classmethod

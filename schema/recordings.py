@@ -14,6 +14,7 @@ from models.space import Space as SpaceRow
 from schema.context import Context, Info
 from schema.links import MediaLink, media_link
 from schema.nodes import Node, RowType
+from schema.retention import Retention, ReviewOpening, openings_of, retention_of
 from schema.rows import Relation
 from schema.scalars import ByteCount
 from schema.sources import column, computed, relation
@@ -105,6 +106,14 @@ class Recording(RowType, Node):
         "Whether the viewer may delete it.",
     )
     viewer_position_ms: int | None = computed(_position, "Where the viewer stopped; null if never played.")
+
+    retention: Retention | None = computed(
+        retention_of, "What becomes of the bytes; for the host and moderators; null to others."
+    )
+    review_openings: list[ReviewOpening] = computed(
+        openings_of,
+        "Openings of the review copy, the newest first: for moderators, and for the host once the case is closed.",
+    )
 
     @strawberry.field(
         description="Exactly `points` peaks (1 to 2000) for drawing, 0 to 255, evenly spaced over the duration;"

@@ -9,6 +9,8 @@ from services.bus import Bus
 from services.clock import Clock
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.policies import PolicyBook
+from services.receipts import ReceiptSigner
 from services.rules import Rules
 
 
@@ -22,6 +24,8 @@ class House:
     bus: Bus
     links: LinkSigner
     limiter: RateLimiter
+    policies: PolicyBook
+    receipts: ReceiptSigner
     recordings_dir: Path
 
     def recording_dir(self, recording_id: UUID) -> Path:

@@ -24,6 +24,7 @@ class LinkKind(IntEnum):
     DOWNLOAD = 2
     LIVE = 3
     PUBLISH = 4
+    REVIEW = 5
 
 
 class BadLink(Exception):

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from media.engine import EngineError, LiveWindow
 from models.account import Account, Suspension
-from models.recording import ICON_ON, Recording, RecordingStatus
+from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import recordings, visibility
+from services import recordings, retention, visibility
 from services.errors import Forbidden, RecordingNotAvailable, Unavailable
 from services.house import House
 from services.links import BadLink, Link, LinkKind
@@ -110,6 +110,18 @@ def _stored(house: House, recording: Recording, link: Link, *, start_ms: int) ->
         growing=recording.status in ICON_ON or recording.status is RecordingStatus.FINALIZING,
         listening_key=f"{link.viewer_id or 'anonymous'}:{int(link.expires_at.timestamp() * 1000)}",
     )
+
+
+async def open_review(house: House, token: str) -> Stored:
+    """The review copy behind a moderator's link, for as long as there is one and they moderate."""
+    link = _read(house, token, LinkKind.REVIEW)
+    viewer = await _viewer(link)
+    recording = await Recording.get_or_none(id=link.subject_id)
+    if recording is None or not viewer.is_moderator:
+        raise LinkGone
+    if retention.status_at(recording, house.clock.now()) not in GONE:
+        raise LinkGone
+    return _stored(house, recording, link, start_ms=0)
 
 
 async def open_live(house: House, token: str) -> Stored | InMemory:

@@ -51,7 +51,7 @@ async def finalise(house: House, recording_id: UUID, facts: RecordingFacts | Non
             await move_and_tell(made, space, recording, RecordingStatus.FAILED)
             return
         ended_at = space.ended_at or made.now
-        recording.expires_at = ended_at + house.rules.retention.public_for
+        recording.expires_at = ended_at + house.policies.of(recording).public_for
         await move_and_tell(made, space, recording, RecordingStatus.AVAILABLE)
 
 
@@ -101,7 +101,7 @@ async def delete(house: House, viewer: Viewer, recording_id: UUID) -> Recording 
     async with change(house) as made:
         space, recording = await _deletable(made, viewer, recording_id)
         take_facts(recording, facts)
-        begin_review(recording, house.rules.retention, made.now)
+        begin_review(recording, house.policies.of(recording), made.now)
         recording.ended_at = recording.ended_at or space.ended_at
         await move_and_tell(made, space, recording, RecordingStatus.DELETED)
         await made.audit(
@@ -191,7 +191,7 @@ async def expire(house: House, recording_id: UUID) -> None:
         if recording.expires_at is None or recording.expires_at > made.now:
             return
         space = await made.space(recording.space_id)
-        begin_review(recording, house.rules.retention, recording.expires_at)
+        begin_review(recording, house.policies.of(recording), recording.expires_at)
         await move_and_tell(made, space, recording, RecordingStatus.EXPIRED)
 
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 class RetentionPolicy:
     """How long recordings live. A recording remembers the version that it began under."""
 
-    version: str = "1"
+    version: int = 1
     public_for: timedelta = timedelta(days=30)
     review_for: timedelta = timedelta(days=30)
+    longest_review_for: timedelta = timedelta(days=120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,18 @@ from uuid import UUID
 from tortoise.expressions import Q, Subquery
 
 from models.account import Account
+from models.audit_entry import AuditEntry
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
 from models.recording import Recording, RecordingStatus
+from models.report import Report
+from models.review_opening import ReviewOpening
 from models.space import Space, SpaceState
 from models.timeline_item import TimelineItem
 from services.errors import NotFound
 from services.retention import status_at
 from services.viewers import Viewer
+
+_NOBODY = UUID(int=0)
 
 
 async def accounts(viewer: Viewer) -> Q:
@@ -49,12 +54,30 @@ async def participants(viewer: Viewer) -> Q:
     return seen
 
 
+async def reports(viewer: Viewer) -> Q:
+    """Reports: one's own; all for moderators."""
+    return Q() if viewer.is_moderator else Q(reporter_id=viewer.id or _NOBODY)
+
+
+async def audit_entries(viewer: Viewer) -> Q:
+    """The audit log: for moderators alone."""
+    return Q() if viewer.is_moderator else Q(id__lt=0)
+
+
+async def openings(viewer: Viewer) -> Q:
+    """Openings of review copies: for moderators, and for the host once the case is closed."""
+    return Q() if viewer.is_moderator else Q(disclosed_at__isnull=False)
+
+
 RULES = {
     Account: accounts,
     Space: spaces,
     Recording: recordings,
     TimelineItem: items,
     Participant: participants,
+    Report: reports,
+    AuditEntry: audit_entries,
+    ReviewOpening: openings,
 }
 
 

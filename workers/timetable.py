@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from models.recording import Recording, RecordingStatus
-from services import accounts, endings, history, purge, recordings, rooms
+from services import accounts, audit, endings, history, purge, recordings, rooms
 from services.house import House
 
 log = structlog.get_logger(__name__)
@@ -40,6 +40,7 @@ class Timetable:
             await self._attempt(self._unfinished)
             await self._attempt(lambda: rooms.sign_of_life(self._house))
         await self._attempt(self._clocks)
+        await self._attempt(audit.seal)
         await self._attempt(lambda: accounts.forget_expired_sessions(self._house.clock.now()))
         await self._attempt(lambda: recordings.forget_listenings(self._house))
         await self._attempt(lambda: history.forget_old_events(self._house))

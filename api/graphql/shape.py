@@ -40,7 +40,9 @@ def check_shape(document: DocumentNode, *, limits: Limits) -> tuple[str, ...]:
         if isinstance(node, FragmentDefinitionNode):
             definition = _read(node.selection_set)
             if node.type_condition.name.value.startswith("__"):  # of the schema's own types: introspection
-                definition = replace(definition, depth=0, spreads=[(name, 0) for name, _ in definition.spreads])
+                definition = replace(
+                    definition, depth=0, spreads=[(name, 0) for name, _ in definition.spreads]
+                )
             fragments[node.name.value] = definition
         elif isinstance(node, OperationDefinitionNode):
             operations.append(_read(node.selection_set))
