@@ -33,6 +33,7 @@ class JitterConfig:
     max_hold_ms: int = 2000
     max_packets: int = 256
     conceal_ms: int = 100  # longer losses fall silent
+    comfort_ms: int = 600  # a sender's own pause is filled with its comfort noise, refreshed every 400 ms
     late_reset_ms: int = 1000  # a packet this late belongs to a new timeline
     shrink_ms: int = 5  # dropped from one packet, and joined by a cross-fade
     shrink_every_ms: int = 160  # so nobody is sped up by more than 3 %
@@ -140,6 +141,7 @@ class JitterBuffer:
         self._strays = 0
         self._played_sequence: int | None = None
         self._concealed_run = 0
+        self._pausing = False
         self._shrink_pause = 0
         # Decoded and not yet played, told by the caller: a 60 ms packet is decoded in one step.
         self.backlog_samples = 0
@@ -255,6 +257,8 @@ class JitterBuffer:
         packet = self._queue.pop(0)
         self._played_sequence = packet.sequence
         self._concealed_run = 0
+        # Discontinuous transmission ends in a packet without sound, RFC 6716 section 2.1.9.
+        self._pausing = len(packet.payload) <= 2
         skip = self._head - packet.at
         shrink = self._shrink_now(packet.samples - skip)
         samples = packet.samples - skip - shrink
@@ -290,10 +294,11 @@ class JitterBuffer:
     def _conceal(self, samples: int) -> Step:
         self._head += samples
         self._concealed_run += samples
-        heard_before = self._played_sequence is not None
-        if not heard_before or self._concealed_run > self.config.conceal_ms * SAMPLES_PER_MS:
+        limit_ms = self.config.comfort_ms if self._pausing else self.config.conceal_ms
+        if self._played_sequence is None or self._concealed_run > limit_ms * SAMPLES_PER_MS:
             return Step(StepKind.SILENCE, samples)
-        self.counters.concealed_samples += samples
+        if not self._pausing:
+            self.counters.concealed_samples += samples
         return Step(StepKind.CONCEAL, samples)
 
     # --- delay ---

@@ -27,7 +27,7 @@ class Room:
         recorder: Recorder | None = None,
     ) -> None:
         self.space_id = space_id
-        self.window = WindowBuffer()
+        self.window = WindowBuffer(now_ms=now_ms())
         self.publishers: list[Publisher] = []
         self.muted: set[str] = set()
         self._emit = emit

@@ -92,7 +92,8 @@ class RecordingStore:
     def _write(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None:
         if self._programme < 0:
             path = self._folder / PROGRAMME
-            self._programme = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._programme = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            _sync_folder(self._folder)
         init = b"" if self._init_bytes else programme_init()
         try:
             _write_all(self._programme, init + b"".join(pieces))
@@ -114,6 +115,15 @@ class RecordingStore:
     def _append_playlist(self, lines: str) -> None:
         with (self._folder / PLAYLIST).open("a", encoding="ascii") as file:
             file.write(lines)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the names of new files survive a power cut too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 TICKS_A_WAKE_UP = 3
 # Beyond this the machine was asleep; the recorders fill the hole with silence.
 MAX_CATCH_UP_NS = 2_000_000_000
+# A room that fails does so 50 times a second.
+LOG_EVERY_FAILURES = 500
 
 
 class Ticker:
@@ -27,6 +29,7 @@ class Ticker:
         self._listeners: list[Callable[[int], None]] = []
         self._wanted = asyncio.Event()
         self.worst_lateness_ns = 0
+        self.failures = 0
 
     def add(self, listener: Callable[[int], None]) -> None:
         self._listeners.append(listener)
@@ -64,4 +67,6 @@ class Ticker:
             try:
                 listener(tick_ns)
             except Exception:  # one room's fault must not silence the others
-                log.exception("a room's tick failed")
+                self.failures += 1
+                if self.failures % LOG_EVERY_FAILURES == 1:
+                    log.exception("a room's tick failed, %s in all", self.failures)

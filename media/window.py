@@ -8,20 +8,27 @@ from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, TIMESCALE_HZ, fragment
 from media.opus import Pcm
 from media.voice import TICK_SAMPLES
 
+# A fragment lasts 981 ms.
+_FASTER_THAN_A_FRAGMENT_MS = 900
 WINDOW_FRAMES = 60 * TIMESCALE_HZ // FRAME_SAMPLES
 
 
 class WindowBuffer:
-    """Fragments by sequence number, which never goes back; some 0.5 MB when full."""
+    """Fragments by sequence number, which never goes back; some 0.5 MB when full.
 
-    def __init__(self) -> None:
+    Numbers begin with the clock, which counts faster than fragments come: so they are ahead of those of any
+    earlier window, or recording, that a player has read under the same URL (RFC 8216, section 6.2.2).
+    """
+
+    def __init__(self, *, now_ms: int) -> None:
+        first = now_ms // _FASTER_THAN_A_FRAGMENT_MS
         self._encoder = AacEncoder()
         self._frames: list[bytes] = []
         self._fragments: deque[tuple[LiveFragment, bytes]] = deque()
         self._held_frames = 0
-        self._next_sequence = 0
+        self._next_sequence = first
         self._next_frame = 0
-        self._generation = 0
+        self._generation = first
         self._init: bytes | None = None
 
     def push(self, block: Pcm | None) -> None:

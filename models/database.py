@@ -16,7 +16,8 @@ TABLES = (
     "review_opening", "rollout", "sanction", "session", "space", "space_event", "timeline_event", "timeline_item",
 )  # fmt: skip
 # FULL: a commit that was answered survives a power cut. One writer waits this long for another process.
-SQLITE_PRAGMAS = "journal_mode=WAL&synchronous=FULL&busy_timeout=5000&foreign_keys=ON"
+_PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": 5000, "foreign_keys": "ON"}
+_SQLITE = "sqlite://"
 
 
 def sqlite_url(path: Path) -> str:
@@ -24,12 +25,17 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite://{path}"
 
 
+def _connection(url: str) -> str | dict[str, Any]:
+    """SQLite comes with our client and pragmas; every other URL is Tortoise's to read."""
+    if not url.startswith(_SQLITE):
+        return url
+    return {"engine": "models.sqlite", "credentials": {"file_path": url.removeprefix(_SQLITE), **_PRAGMAS}}
+
+
 def config(url: str) -> dict[str, Any]:
     """Tortoise's configuration for one database."""
-    if url.startswith("sqlite:") and "?" not in url:
-        url = f"{url}?{SQLITE_PRAGMAS}"
     return {
-        "connections": {"default": url},
+        "connections": {"default": _connection(url)},
         "apps": {
             "models": {
                 "models": [f"models.{table}" for table in TABLES],

@@ -47,7 +47,7 @@ class TimelineItem(RowType, Node):
     comment: str | None = column("comment", "What the sharer says.")
     space: Space = relation(SpaceRow, "The Space it is about.", key="space_id")
     recording: Recording | None = relation(
-        RecordingRow, "The recording it is about, also when that is gone.", key="recording_id"
+        RecordingRow, "The Space's recording, also when that is gone.", key="space_id", column="space_id"
     )
     start_ms: int = column("start_ms", "Where the sharer wants playback to start.")
     url: str = computed(_url, "The public page of this card, for sharing outside.")

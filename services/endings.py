@@ -48,6 +48,8 @@ async def end_at(house: House, space_id: UUID, *, at: datetime, actor_id: UUID |
         if recording is not None and recording.status in ICON_ON:
             await recordings.begin_finalising(made, space, recording)
         else:
+            # One that was deleted while live ends with its Space all the same.
+            await Recording.filter(space_id=space.id).update(ended_at=space.ended_at)
             await made.tell_space(space, SpaceEventKind.ENDED)
         await cards.news(made, space, recording)
         if actor_id not in {None, space.host_id}:

@@ -265,7 +265,7 @@ async def test_a_publisher_that_never_comes_is_let_go_after_half_a_minute() -> N
     assert listener.events == []
     engine._check(now_ns + 31_000_000_000)
     await listener.until(PublisherLost)
-    assert await engine.unpublish(answer.session_id) is False
+    assert await engine.unpublish("s", "p", answer.session_id) is False
     await listener.stop()
     await engine.aclose()
 
