@@ -26,6 +26,7 @@ from api.whip import WhipRoutes
 from models import database
 from schema.build import build_schema
 from services import rooms
+from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock, SystemClock
 from services.house import House
@@ -34,6 +35,7 @@ from services.limits import RateLimiter
 from services.links import LinkSigner
 from services.policies import PolicyBook
 from services.receipts import ReceiptSigner
+from services.signing import Signer
 from workers.timetable import Timetable
 
 log = structlog.get_logger(__name__)
@@ -67,6 +69,7 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
     recordings.mkdir(parents=True, exist_ok=True)
     key_dir.mkdir(mode=0o700, exist_ok=True)
     (settings.data_dir.absolute() / "logs").mkdir(exist_ok=True)
+    signer = Signer(keys.ReceiptKeys(key_dir))
     return House(
         clock=clock,
         rules=rules,
@@ -76,10 +79,10 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         limiter=RateLimiter(monotonic=clock.monotonic),
         policies=PolicyBook(rules.retention),
         receipts=ReceiptSigner(
-            keys.load_or_make_receipt_keys(key_dir),
-            issuer=settings.public,
-            journal=settings.data_dir.absolute() / "logs" / "receipts.jws",
+            signer, issuer=settings.public, journal=settings.data_dir.absolute() / "receipts.jws"
         ),
+        audit_head=AuditHead(signer, settings.data_dir.absolute() / "audit.jws"),
+        signer=signer,
         recordings_dir=recordings,
     )
 
@@ -147,7 +150,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         await asyncio.gather(_open_database(settings), engine.start())
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
-        await house.policies.load(house.clock.now())
+        await house.policies.adopt(house.clock.now())
         await rooms.reopen(house, await rooms.last_seen(house))
         stack.push_async_callback(rooms.suspend, house)
         ingest = Ingest(house)

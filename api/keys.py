@@ -39,11 +39,37 @@ def _write_once(path: Path, data: bytes) -> None:
     part.unlink()
 
 
-def load_or_make_receipt_keys(folder: Path) -> list[ECKey]:
-    """The keys that sign purge receipts, the newest last. To rotate, put a newer `receipts-N.jwk` beside them."""
-    paths = sorted(folder.glob("receipts-*.jwk"), key=lambda path: int(path.stem.partition("-")[2]))
-    if not paths:
+class ReceiptKeys:
+    """The keys that sign receipts and the audit log's head, the newest last: `receipts-1.jwk` and so on.
+
+    The folder is looked at on each call, so that a rotation is seen by every process without a restart.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, ECKey] = {}
+
+    def __call__(self) -> list[ECKey]:
+        """Every key. Makes the first one."""
+        return self.known() or [self.rotate()]
+
+    def known(self) -> list[ECKey]:
+        """Every key that there is."""
+        return [self._key(path) for _, path in self._paths()]
+
+    def rotate(self) -> ECKey:
+        """Make a new key, which signs from now on. The older ones still count."""
+        paths = self._paths()
+        path = self._folder / f"receipts-{paths[-1][0] + 1 if paths else 1}.jwk"
         made = ECKey.generate_key("P-256", auto_kid=True)
-        paths = [folder / "receipts-1.jwk"]
-        _write_once(paths[0], orjson.dumps(made.as_dict(private=True)))
-    return [ECKey.import_key(orjson.loads(path.read_bytes())) for path in paths]
+        _write_once(path, orjson.dumps(made.as_dict(private=True)))
+        return self._key(path)
+
+    def _paths(self) -> list[tuple[int, Path]]:
+        found = [(path.stem.removeprefix("receipts-"), path) for path in self._folder.glob("receipts-*.jwk")]
+        return sorted((int(number), path) for number, path in found if number.isdecimal())
+
+    def _key(self, path: Path) -> ECKey:
+        if path not in self._read:
+            self._read[path] = ECKey.import_key(orjson.loads(path.read_bytes()))
+        return self._read[path]

@@ -69,6 +69,20 @@ def _bar(day: ForecastDay, most: int) -> str:
     return "█" * round(day.purging * scale) + "░" * round(day.expiring * scale)
 
 
+@retention.command("after-restore")
+def after_restore() -> None:
+    """After a restore, before serving: purge again what the backup brought back, and compare rows and store."""
+    from api.work import after_restore as replay
+
+    findings = asyncio.run(replay(Settings()))
+    for finding in findings:
+        console.print(f"{'mended' if finding.mended else 'TO DO '}  {finding.kind}: {finding.subject}")
+    open_ones = sum(not finding.mended for finding in findings)
+    console.print(f"{len(findings)} findings, {open_ones} of them for you to look into.")
+    if open_ones:
+        raise typer.Exit(1)
+
+
 @audit.command("verify")
 def verify_audit() -> None:
     """Walk the audit log's hash chain and name the first entry that was tampered with."""
@@ -87,16 +101,26 @@ def verify_audit() -> None:
 @receipt.command("verify")
 def verify_receipt(file: Annotated[Path, typer.Argument(help="A file with the receipt's document.")]) -> None:
     """Check that this installation signed a purge receipt, and print what it says."""
-    from api.keys import load_or_make_receipt_keys
-    from services.receipts import BadReceipt, verify_with
+    from api.keys import ReceiptKeys
+    from services.receipts import BadReceipt, facts_of
 
-    keys = load_or_make_receipt_keys(Settings().data_dir.absolute() / "keys")
+    keys = ReceiptKeys(Settings().data_dir.absolute() / "keys").known()
     try:
-        facts = verify_with(keys, file.read_text())
+        facts = facts_of(file.read_text(), keys)
     except (BadReceipt, OSError, UnicodeDecodeError) as error:
         problems.print(f"This is no receipt of ours: {error}")
         raise typer.Exit(1) from None
     console.print_json(data=facts)
+
+
+@receipt.command("rotate")
+def rotate() -> None:
+    """Make a new key for receipts. It signs from now on; the older ones stay, and their receipts good."""
+    from api.keys import ReceiptKeys
+
+    folder = Settings().data_dir.absolute() / "keys"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    console.print(f"Receipts are signed with key {ReceiptKeys(folder).rotate().kid} from now on.")
 
 
 @recordings.command("export")

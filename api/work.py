@@ -8,7 +8,7 @@ from api.engine import EngineRun, WatchedEngine
 from api.settings import Settings
 from media.engine import EngineUnavailable
 from models import database
-from services import accounts, audit, forecast, reconcile
+from services import accounts, audit, forecast, restore
 from services.audit import Verdict
 from services.clock import SystemClock
 from services.forecast import ForecastDay
@@ -28,7 +28,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
     house = build_house(settings, clock=SystemClock(), engine=WatchedEngine(_no_engine))
     await database.migrate(settings.database)
     await database.connect(settings.database)
-    await house.policies.load(house.clock.now())
+    await house.policies.read()
     try:
         yield house
     finally:
@@ -66,11 +66,11 @@ async def forecast_days(
 
 async def verify_audit(settings: Settings) -> Verdict:
     """Whether the audit log's chain is whole."""
-    async with opened(settings):
-        return await audit.verify()
+    async with opened(settings) as house:
+        return await audit.verify(house.audit_head)
 
 
 async def after_restore(settings: Settings) -> list[Finding]:
-    """Purge again what a restored backup brought back, and compare rows and store."""
+    """Purge again what a restored backup brought back, and compare rows and store. `doctor` may call it too."""
     async with opened(settings) as house:
-        return [*await reconcile.bury_the_dead(house), *await reconcile.reconcile(house)]
+        return await restore.after_restore(house)

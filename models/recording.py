@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from tortoise import fields
-from tortoise.expressions import Q
 from tortoise.indexes import Index
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -106,10 +105,17 @@ class Recording(Model):
             Index(fields=("has_open_case", "case_deadline", "id")),
         )
 
+    @property
+    def is_condemned(self) -> bool:
+        """Whether its purge has begun: what there was is written down, and from there on bytes go."""
+        return self.purge_sha256 is not None
+
+    @classmethod
+    def expiring(cls, now: datetime) -> QuerySet["Recording"]:
+        """Recordings whose public clock has run out at `now`, the most overdue first."""
+        return cls.filter(status=RecordingStatus.AVAILABLE, expires_at__lte=now).order_by("expires_at")
+
     @classmethod
     def due(cls, now: datetime) -> QuerySet["Recording"]:
-        """Recordings whose public or review clock has run out at `now`."""
-        return cls.filter(
-            Q(status=RecordingStatus.AVAILABLE, expires_at__lte=now)
-            | Q(status__in=list(GONE), purge_at__lte=now)
-        )
+        """Recordings whose review clock has run out at `now`."""
+        return cls.filter(status__in=list(GONE), purge_at__lte=now, is_held=False)

@@ -8,6 +8,7 @@ import strawberry
 from models.paging import Order
 from models.purge_receipt import PurgeReceipt as ReceiptRow
 from models.recording import Recording as RecordingRow
+from models.recording import RecordingStatus
 from models.review_opening import ReviewOpening as OpeningRow
 from schema.context import Context
 from schema.nodes import RowType
@@ -89,6 +90,9 @@ async def retention_of(row: RecordingRow, context: Context) -> Retention | None:
 
 
 async def _receipt(row: RecordingRow, context: Context) -> PurgeReceipt | None:
+    # It is written just before the status: nobody is told before.
+    if row.status is not RecordingStatus.PURGED:
+        return None
     found: ReceiptRow | None = await context.rows.one(_RECEIPT, row.id)
     if found is None:
         return None

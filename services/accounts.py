@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from tortoise.expressions import F
 
-from models.account import Account, Suspension
+from models.account import Account
 from models.follow import Follow
 from models.session import Session
 from services import text, visibility
@@ -55,8 +55,7 @@ async def authenticate(house: House, token: str | None, *, address: str) -> View
     account = await Account.get_or_none(id=session.account_id, deleted_at=None)
     if account is None:
         raise Unauthenticated("This token is not valid or has expired. Sign in again.")
-    if account.suspended_until is not None and account.suspended_until <= house.clock.now():
-        account.suspension = Suspension.NONE
+    account.suspension = account.suspended_at(house.clock.now())
     return Viewer(account=account, session_id=session.id, address=address)
 
 

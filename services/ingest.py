@@ -74,7 +74,7 @@ async def publish(house: House, token: str | None, space_id: UUID, offer_sdp: st
         raise NotLive
     if space.state is not SpaceState.LIVE:
         raise AlreadyEnded
-    await _still_sees(found, space)
+    await _still_sees(house, found, space)
     if found.left_at is not None or found.role not in PUBLISHING_ROLES:
         raise Forbidden("Listeners cannot publish. Raise a hand first.")
     if not participation.has_consented(house, space, found):
@@ -101,9 +101,11 @@ async def _answer(house: House, space: Space, found: Participant, offer_sdp: str
     return await house.engine.publish(room, person, offer_sdp)
 
 
-async def _still_sees(found: Participant, space: Space) -> None:
-    """A block since joining ends the right to publish."""
+async def _still_sees(house: House, found: Participant, space: Space) -> None:
+    """A block or a suspension since joining ends the right to publish."""
     account = await Account.get_or_none(id=found.account_id, deleted_at=None)
+    if account is not None:
+        account.suspension = account.suspended_at(house.clock.now())
     viewer = Viewer(account=account)
     viewer.signed_in()
     await visible_space(viewer, space.id)

@@ -1,20 +1,22 @@
 """What moderators do: decide, hold, open review copies, suspend. Every act is in the audit log."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from media.engine import EngineError, RecordingFacts
 from models.account import Account, Suspension
-from models.appeal import Appeal
 from models.legal_hold import LegalHold
-from models.recording import GONE, Recording, RecordingStatus
-from models.report import Report, ReportState
+from models.participant import Participant
+from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.review_decision import Decision, ReviewDecision
 from models.review_opening import ReviewOpening
 from models.sanction import Sanction
 from models.session import Session
-from services import text
+from services import recordings, text
 from services.changes import Change, change, new_id
 from services.errors import (
+    AccountSuspended,
     Conflict,
     Forbidden,
     InvalidInput,
@@ -24,23 +26,23 @@ from services.errors import (
 )
 from services.house import House
 from services.links import Link, LinkKind
-from services.reports import LONGEST_REASON, set_case
+from services.reports import LONGEST_REASON, close_case_rows, close_reports, require_copy, set_case
 from services.retention import begin_review, status_at, wind
 from services.states import move_and_tell
 from services.viewers import Viewer
 
 REVIEW_LINK_FOR = timedelta(minutes=15)
-# A host may hold these before they are public or gone; a moderator has nothing to hold or review in them.
-_NOTHING_YET = frozenset({RecordingStatus.ARMED, RecordingStatus.FAILED, RecordingStatus.PURGED})
 
 
-async def moderator_for(house: House, viewer: Viewer, action: str, recording_id: UUID) -> Account:
+async def moderator_for(
+    house: House, viewer: Viewer, action: str, subject_id: UUID, *, kind: str = "recording"
+) -> Account:
     """The moderator who acts. An attempt by anybody else is noted before it is refused."""
     try:
         return viewer.moderator()
-    except (Forbidden, Unauthenticated):
+    except (Forbidden, Unauthenticated, AccountSuspended):
         async with change(house) as made:
-            await made.audit(action, "recording", recording_id, actor_id=viewer.id, outcome="denied")
+            await made.audit(action, kind, subject_id, actor_id=viewer.id, outcome="denied")
         raise
 
 
@@ -61,17 +63,17 @@ async def review(
 ) -> Recording:
     """Decide, and close every open report and appeal of the recording.
 
-    VIOLATION takes an AVAILABLE recording down; of one that is gone it changes neither status nor clock.
+    VIOLATION takes down what is public or live (the recorder stops at once, the Space goes on); of a recording
+    that is gone it changes neither status nor clock.
     """
     actor = await moderator_for(house, viewer, "recording.reviewed", recording_id)
     note = _reason(note, "note")
+    facts = await _stop_if_live(house, recording_id) if decision is Decision.VIOLATION else None
     async with change(house) as made:
         recording = await _locked(recording_id)
-        if recording.status in _NOTHING_YET:
-            raise RecordingNotAvailable(
-                f"The recording is {recording.status.value}: there is nothing to review."
-            )
-        if decision is Decision.VIOLATION and status_at(recording, made.now) is RecordingStatus.AVAILABLE:
+        require_copy(recording, "review")
+        if decision is Decision.VIOLATION and status_at(recording, made.now) not in GONE:
+            recordings.take_facts(recording, facts)
             begin_review(recording, house.policies.of(recording), made.now)
             space = await made.space(recording.space_id)
             await move_and_tell(made, space, recording, RecordingStatus.TAKEN_DOWN)
@@ -90,12 +92,15 @@ async def review(
     return recording
 
 
+async def _stop_if_live(house: House, recording_id: UUID) -> RecordingFacts | None:
+    """Outside the transaction, which must not wait for audio."""
+    recording = await Recording.get_or_none(id=recording_id, status__in=list(ICON_ON))
+    return await recordings.stop_recorder(house, recording.space_id) if recording is not None else None
+
+
 async def _close_case(house: House, made: Change, recording: Recording) -> None:
     """Close reports and appeals, tell the host of openings, and let a purge that waited run."""
-    still_open = Report.filter(subject_id=recording.id, state=ReportState.OPEN)
-    await still_open.update(state=ReportState.CLOSED, closed_at=made.now)
-    await Appeal.filter(recording_id=recording.id, closed_at=None).update(closed_at=made.now)
-    await ReviewOpening.filter(recording_id=recording.id, disclosed_at=None).update(disclosed_at=made.now)
+    await close_case_rows(recording.id, made.now)
     await set_case(house, made, recording, is_open=False)
 
 
@@ -106,14 +111,9 @@ async def set_hold(house: House, viewer: Viewer, recording_id: UUID, *, held: bo
     reason = _reason(reason, "reason")
     async with change(house) as made:
         recording = await _locked(recording_id)
-        if recording.status in _NOTHING_YET:
-            raise RecordingNotAvailable(
-                f"The recording is {recording.status.value}: there is nothing to hold."
-            )
+        require_copy(recording, "hold")
         if recording.is_held == held:
             raise Conflict("The recording is held already." if held else "The recording is not held.")
-        if held and recording.lease_until is not None and recording.lease_until > made.now:
-            raise Conflict("The recording is being purged right now. It is too late to hold it.")
         await _write_hold(recording.id, actor.id, held=held, reason=reason, now=made.now)
         recording.is_held = held
         wind(recording, house.policies.of(recording), made.now)
@@ -141,6 +141,7 @@ async def open_review_copy(
     reason = _reason(reason, "reason")
     async with change(house) as made:
         recording = await _locked(recording_id)
+        require_copy(recording, "open")
         if status_at(recording, made.now) not in GONE:
             status = status_at(recording, made.now).value
             raise RecordingNotAvailable(f"The recording is {status}: there is no review copy of it.")
@@ -166,8 +167,11 @@ async def suspend(
     until: datetime | None,
     reason: str,
 ) -> Account:
-    """Take an account, or its right to record; NONE gives both back. A suspended account is signed out."""
-    actor = viewer.moderator()
+    """Take an account, or its right to record; NONE gives both back. It closes the reports of the person.
+
+    A suspended account is signed out, and its voice is cut off wherever it speaks.
+    """
+    actor = await moderator_for(house, viewer, "account.suspended", account_id, kind="user")
     reason = _reason(reason, "reason")
     async with change(house) as made:
         if until is not None and until <= made.now:
@@ -191,5 +195,17 @@ async def suspend(
             reason=reason,
             at=made.now,
         )
+        await close_reports(account.id, made.now)
         await made.audit("account.suspended", "user", account.id, actor_id=actor.id, outcome=suspension.value)
+    if suspension is Suspension.ACCOUNT:
+        await _cut_off(house, account.id)
     return account
+
+
+async def _cut_off(house: House, account_id: UUID) -> None:
+    """End the account's media sessions; a host's Space then has its minute, as after a lost connection."""
+    for space_id in await Participant.filter(account_id=account_id, left_at=None).values_list(
+        "space_id", flat=True
+    ):
+        with suppress(EngineError):
+            await house.engine.remove_participant(str(space_id), str(account_id))

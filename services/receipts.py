@@ -1,23 +1,24 @@
-"""Purge receipts: facts signed as a compact JWS (RFC 7515) with ES256, which every JOSE library knows."""
+"""Purge receipts: signed facts, kept in the database and in a journal beside it, which outlives a restore."""
 
+import fcntl
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
-import orjson
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey
 
-from models.fields import to_ms
+from models.fields import from_ms, to_ms
+from services import signing
+from services.signing import BadSignature, Signer
 
-_ALGORITHM = "ES256"
-_TYPE = "spaces-purge-receipt+jws"
+_KIND = "spaces-purge-receipt+jws"
 _SCOPE = (
-    "this store: programme, tracks, playlists, waveform and journal; not backups, nor what was downloaded"
+    "this store: programme, tracks, playlists, waveform, journal, clips, caches and spool;"
+    " not backups, nor what was downloaded"
 )
 
 
@@ -37,62 +38,87 @@ class Receipt:
 
 
 class ReceiptSigner:
-    """Signs with the newest key; every key still counts. Receipts are also appended to a journal file."""
+    """Signs receipts and keeps them in a journal, one a line."""
 
-    def __init__(self, keys: Sequence[ECKey], *, issuer: str, journal: Path) -> None:
-        self._keys = list(keys)
+    def __init__(self, signer: Signer, *, issuer: str, journal: Path) -> None:
+        self._signer = signer
         self._issuer = issuer
         self._journal = journal
 
-    def jwks(self) -> dict[str, object]:
-        """The public keys, for /.well-known/jwks.json."""
-        return {
-            "keys": [{**key.as_dict(private=False), "use": "sig", "alg": _ALGORITHM} for key in self._keys]
-        }
-
     def sign(self, receipt: Receipt) -> str:
         """The receipt as a compact JWS."""
-        key = self._keys[-1]
-        header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": key.kid}
-        return jws.serialize_compact(header, self._payload(receipt), key, algorithms=[_ALGORITHM])
-
-    def _payload(self, receipt: Receipt) -> bytes:
-        facts = {
-            **asdict(receipt),
+        facts: dict[str, object] = {
+            "iss": self._issuer,
+            "scope": _SCOPE,
             "recording_id": str(receipt.recording_id),
+            "size_bytes": receipt.size_bytes,
+            "sha256": receipt.sha256,
             "purged_at_ms": to_ms(receipt.purged_at),
+            "policy_version": receipt.policy_version,
         }
-        del facts["purged_at"]
-        return orjson.dumps({"iss": self._issuer, "scope": _SCOPE, **facts}, option=orjson.OPT_SORT_KEYS)
+        return self._signer.sign(facts, kind=_KIND)
 
     def keep(self, document: str) -> None:
-        """Append a receipt to the journal, on disk when this returns. Twice is harmless."""
-        with self._journal.open("a") as file:
-            file.write(document + "\n")
+        """Append a receipt to the journal, on disk when this returns. Twice is harmless. Blocks."""
+        is_new = not self._journal.exists()
+        with self._journal.open("a+b") as file:
+            # Two processes must not see the same torn line, nor write into one another's.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(_line_break_after_crash(file) + document.encode() + b"\n")
             file.flush()
             os.fdatasync(file.fileno())
+        if is_new:
+            _sync_folder(self._journal.parent)
 
     def kept(self) -> list[str]:
-        """Every receipt of the journal: what must stay dead after a restore."""
-        return self._journal.read_text().split() if self._journal.exists() else []
+        """Every line of the journal once, the oldest first; a torn one too. What must stay dead after a restore."""
+        if not self._journal.exists():
+            return []
+        return list(dict.fromkeys(self._journal.read_text("ascii", errors="replace").split()))
 
-    def verify(self, document: str) -> dict[str, object]:
-        """The facts of a receipt. Raises BadReceipt."""
-        return verify_with(self._keys, document)
+    @property
+    def has_journal(self) -> bool:
+        """Whether there is a journal."""
+        return self._journal.exists()
+
+    def verify(self, document: str) -> Receipt:
+        """A receipt that this server has signed. Raises BadReceipt."""
+        try:
+            return _receipt(self._signer.verify(document, kind=_KIND))
+        except BadSignature as error:
+            raise BadReceipt(str(error)) from error
 
 
-def verify_with(keys: Sequence[ECKey], document: str) -> dict[str, object]:
-    """The facts of a receipt signed by one of these keys. Raises BadReceipt."""
-    return verify(document, KeySet([*keys]))
-
-
-def verify(document: str, keys: KeySet) -> dict[str, object]:
-    """The facts of a receipt signed by one of these keys. Raises BadReceipt."""
+def facts_of(document: str, keys: Sequence[ECKey]) -> dict[str, Any]:
+    """What a receipt says that one of these keys has signed. Raises BadReceipt."""
     try:
-        signed = jws.deserialize_compact(document.strip(), keys, algorithms=[_ALGORITHM])
-        if signed.headers().get("typ") != _TYPE:
-            raise BadReceipt("this JWS is no purge receipt")
-        facts: dict[str, object] = orjson.loads(signed.payload)
-    except (JoseError, ValueError) as error:
-        raise BadReceipt(f"the signature does not hold: {error}") from error
-    return facts
+        return signing.verify(document, keys, kind=_KIND)
+    except BadSignature as error:
+        raise BadReceipt(str(error)) from error
+
+
+def _receipt(facts: dict[str, Any]) -> Receipt:
+    return Receipt(
+        recording_id=UUID(facts["recording_id"]),
+        size_bytes=facts["size_bytes"],
+        sha256=facts["sha256"],
+        purged_at=from_ms(facts["purged_at_ms"]),
+        policy_version=facts["policy_version"],
+    )
+
+
+def _line_break_after_crash(file: Any) -> bytes:
+    """What must come first so that a line torn by a crash does not swallow the next one."""
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        return b""
+    file.seek(size - 1)
+    return b"" if file.read(1) == b"\n" else b"\n"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,11 +1,13 @@
 """Reports and appeals: what opens a case."""
 
+from datetime import datetime
 from uuid import UUID
 
 from models.account import Account
 from models.appeal import Appeal
 from models.recording import Recording, RecordingStatus
-from models.report import Report, ReportCategory, SubjectKind
+from models.report import Report, ReportCategory, ReportState, SubjectKind
+from models.review_opening import ReviewOpening
 from services import text, visibility
 from services.changes import Change, change, new_id
 from services.errors import Conflict, Forbidden, InvalidInput, NotFound, RecordingNotAvailable
@@ -16,6 +18,16 @@ from services.visibility import visible_recording, visible_space
 
 LONGEST_REASON = 2000
 _NO_COPY = frozenset({RecordingStatus.ARMED, RecordingStatus.FAILED, RecordingStatus.PURGED})
+
+
+def require_copy(recording: Recording, to_what: str) -> None:
+    """Raise RecordingNotAvailable unless there is something to look into, or to keep."""
+    if recording.status in _NO_COPY:
+        raise RecordingNotAvailable(
+            f"The recording is {recording.status.value}: there is nothing to {to_what}."
+        )
+    if recording.is_condemned:
+        raise RecordingNotAvailable(f"The recording is being destroyed. It is too late to {to_what} it.")
 
 
 async def report(
@@ -62,10 +74,7 @@ async def _reportable_person(viewer: Viewer, account_id: UUID) -> None:
 async def _open_case(house: House, made: Change, viewer: Viewer, recording_id: UUID) -> None:
     await visible_recording(viewer, recording_id)
     recording = await Recording.select_for_update().get(id=recording_id)
-    if recording.status in _NO_COPY:
-        raise RecordingNotAvailable(
-            f"The recording is {recording.status.value}: there is no copy to look into."
-        )
+    require_copy(recording, "report")
     await set_case(house, made, recording, is_open=True)
 
 
@@ -74,6 +83,19 @@ async def set_case(house: House, made: Change, recording: Recording, *, is_open:
     recording.has_open_case = is_open
     wind(recording, house.policies.of(recording), made.now)
     await recording.save(update_fields=["has_open_case", "case_deadline", "purge_at"])
+
+
+async def close_reports(subject_id: UUID, now: datetime) -> None:
+    """A moderator has acted on what was reported."""
+    still_open = Report.filter(subject_id=subject_id, state=ReportState.OPEN)
+    await still_open.update(state=ReportState.CLOSED, closed_at=now)
+
+
+async def close_case_rows(recording_id: UUID, now: datetime) -> None:
+    """A recording's reports and appeals are over, and its host may know who looked into the copy, and why."""
+    await close_reports(recording_id, now)
+    await Appeal.filter(recording_id=recording_id, closed_at=None).update(closed_at=now)
+    await ReviewOpening.filter(recording_id=recording_id, disclosed_at=None).update(disclosed_at=now)
 
 
 async def appeal(house: House, viewer: Viewer, recording_id: UUID, *, statement: str) -> Recording:
@@ -89,6 +111,7 @@ async def appeal(house: House, viewer: Viewer, recording_id: UUID, *, statement:
             raise RecordingNotAvailable(
                 f"The recording is {recording.status.value}. Only one that was taken down can be appealed."
             )
+        require_copy(recording, "appeal")
         if await Appeal.exists(recording_id=recording_id, closed_at=None):
             raise Conflict("An appeal is open already. Wait for the decision.")
         await Appeal.create(

@@ -32,6 +32,8 @@ class Rules:
     link_slack: timedelta = timedelta(minutes=15)
     events_kept: timedelta = timedelta(days=30)
     lease_for: timedelta = timedelta(seconds=60)
+    leap_believed_after: timedelta = timedelta(hours=1)
+    reconcile_every: timedelta = timedelta(days=1)
     status_tick: timedelta = timedelta(milliseconds=900)
     consent_version: str = "1"
     consent_text: str = (

@@ -20,14 +20,19 @@ from services.viewers import Viewer
 _NOBODY = UUID(int=0)
 
 
+async def hidden_from(viewer: Viewer) -> frozenset[UUID]:
+    """Whom a block hides. Nobody from moderators: blocking them would be a way out of moderation."""
+    return frozenset() if viewer.is_moderator else await viewer.hidden()
+
+
 async def accounts(viewer: Viewer) -> Q:
     """Accounts: all but those hidden by a block."""
-    return ~Q(id__in=hidden) if (hidden := await viewer.hidden()) else Q()
+    return ~Q(id__in=hidden) if (hidden := await hidden_from(viewer)) else Q()
 
 
 async def spaces(viewer: Viewer) -> Q:
     """Spaces: all but those of hidden hosts."""
-    return ~Q(host_id__in=hidden) if (hidden := await viewer.hidden()) else Q()
+    return ~Q(host_id__in=hidden) if (hidden := await hidden_from(viewer)) else Q()
 
 
 async def recordings(viewer: Viewer) -> Q:
@@ -84,7 +89,7 @@ RULES = {
 async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
     """The Space, as far as the viewer may see it. Raises NotFound."""
     space = await Space.get_or_none(id=space_id)
-    if space is None or space.host_id in await viewer.hidden():
+    if space is None or space.host_id in await hidden_from(viewer):
         raise NotFound
     return space
 
@@ -92,7 +97,7 @@ async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
 async def visible_recording(viewer: Viewer, recording_id: UUID) -> Recording:
     """The recording, as far as the viewer may see it. Raises NotFound."""
     recording = await Recording.get_or_none(id=recording_id)
-    if recording is None or recording.host_id in await viewer.hidden():
+    if recording is None or recording.host_id in await hidden_from(viewer):
         raise NotFound
     return recording
 
