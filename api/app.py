@@ -28,12 +28,16 @@ from media.launch import Launched
 from models import database
 from schema.build import build_schema
 from services import rooms
+from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock, SystemClock
 from services.house import House
 from services.ingest import Ingest
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.policies import PolicyBook
+from services.receipts import ReceiptSigner
+from services.signing import Signer
 from workers.timetable import Timetable
 
 log = structlog.get_logger(__name__)
@@ -69,17 +73,26 @@ class Built:
 
 def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
     """What the services need, from settings. Makes the data folder and its keys."""
+    rules = settings.rules()
     recordings = settings.data_dir.absolute() / "recordings"
     key_dir = settings.data_dir.absolute() / "keys"
     recordings.mkdir(parents=True, exist_ok=True)
     key_dir.mkdir(mode=0o700, exist_ok=True)
+    (settings.data_dir.absolute() / "logs").mkdir(exist_ok=True)
+    signer = Signer(keys.ReceiptKeys(key_dir))
     return House(
         clock=clock,
-        rules=settings.rules(),
+        rules=rules,
         engine=engine,
         bus=Bus(),
         links=LinkSigner(keys.load_or_make(key_dir / "links.key"), settings.public),
         limiter=RateLimiter(monotonic=clock.monotonic),
+        policies=PolicyBook(rules.retention),
+        receipts=ReceiptSigner(
+            signer, issuer=settings.public, journal=settings.data_dir.absolute() / "receipts.jws"
+        ),
+        audit_head=AuditHead(signer, settings.data_dir.absolute() / "audit.jws"),
+        signer=signer,
         recordings_dir=recordings,
     )
 
@@ -140,9 +153,10 @@ def build(
 async def running(settings: Settings, house: House, engine: WatchedEngine) -> AsyncIterator[None]:
     """Database, audio plane and clockwork, from start-up with its repairs to an orderly stop."""
     async with AsyncExitStack() as stack:
-        await asyncio.gather(_open_database(settings), engine.start())
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
+        await asyncio.gather(_open_database(settings), engine.start())
+        await house.policies.adopt(house.clock.now())
         await rooms.reopen(house, await rooms.last_seen(house))
         stack.push_async_callback(rooms.suspend, house)
         ingest = Ingest(house)

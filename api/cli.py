@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.retention_commands import audit, receipt, recordings, retention
 from api.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Live audio rooms that can be recorded.")
@@ -132,17 +133,10 @@ def doctor(
     raise typer.Exit(check_installation(Settings(), console))
 
 
-retention = typer.Typer(no_args_is_help=True, help="The two clocks of recordings.")
 app.add_typer(retention, name="retention")
-
-
-@retention.command("run")
-def retention_run() -> None:
-    """Do one round now: expire and purge what is due."""
-    from api.work import run_round
-
-    asyncio.run(run_round(Settings()))
-    console.print("Done.")
+app.add_typer(audit, name="audit")
+app.add_typer(receipt, name="receipt")
+app.add_typer(recordings, name="recordings")
 
 
 def main() -> None:

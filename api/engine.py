@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
+from tortoise.exceptions import OperationalError
 
 from media.engine import (
     AudioEngine,
@@ -19,6 +20,7 @@ from media.engine import (
 log = structlog.get_logger(__name__)
 
 _RESTART_AFTER_S = 0.5
+_RETRY_AFTER_S = 1.0
 
 
 class EngineRun:
@@ -51,7 +53,7 @@ class WatchedEngine:
         """Hand every event on; after a loss start again and call `lost`. Runs until it is cancelled."""
         while True:
             async for event in self._engine.events():
-                await _safely(hear(event), "engine event")
+                await _taken_in(hear, event)
                 if isinstance(event, EngineLost):
                     break
             await self._restart()
@@ -144,6 +146,21 @@ class WatchedEngine:
     def events(self) -> AsyncIterator[EngineEvent]:
         """As AudioEngine has it; `watch` is its one reader."""
         return self._engine.events()
+
+
+async def _taken_in(hear: Callable[[EngineEvent], Awaitable[None]], event: EngineEvent) -> None:
+    """Hand an event on. While the database is away or full it waits, and those behind it in their queue."""
+    while True:
+        try:
+            await hear(event)
+        except (OperationalError, OSError):
+            log.exception("an event waits for the database", kind=type(event).__name__)
+            await asyncio.sleep(_RETRY_AFTER_S)
+        except Exception:
+            log.exception("could not take in", what=type(event).__name__)
+            return
+        else:
+            return
 
 
 async def _safely(work: Awaitable[None], what: str) -> None:

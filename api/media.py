@@ -57,6 +57,8 @@ class MediaRoutes:
             Route("/media/recordings/{token}/" + PROGRAMME, self.recorded_bytes),
             Route("/media/downloads/{token}/" + PROGRAMME, self.download),
             Route("/media/archives/{token}/recording.zip", self.archive),
+            Route("/media/review/{token}/index.m3u8", self.review_playlist),
+            Route("/media/review/{token}/" + PROGRAMME, self.review_bytes),
             Route("/media/live/{token}/index.m3u8", self.live_playlist),
             Route("/media/live/{token}/" + PROGRAMME, self.live_recorded_bytes),
             Route("/media/live/{token}/init-{generation}.mp4", self.live_init),
@@ -90,6 +92,15 @@ class MediaRoutes:
         if request.method == "HEAD":
             return Response(media_type=_ZIP, headers=headers)
         return StreamingResponse(zip_chunks(found.entries, at=found.made_at), 200, headers, _ZIP)
+
+    async def review_playlist(self, request: Request) -> Response:
+        """The playlist of a review copy, for the moderator who opened it."""
+        return await self._playlist(await playback.open_review(self._house, request.path_params["token"]))
+
+    async def review_bytes(self, request: Request) -> Response:
+        """Bytes of a review copy."""
+        media = await playback.open_review(self._house, request.path_params["token"])
+        return await self._bytes(request, media)
 
     async def live_playlist(self, request: Request) -> Response:
         """The growing playlist of a recorded Space, or the window of one that is not."""

@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         default=15.0,
         description="Seconds between rounds of the clockwork. Longer: purges come later, reads stay right.",
     )
+    clock_leap_minutes: int = Field(
+        default=_RULES.leap_believed_after // timedelta(minutes=1),
+        ge=0,
+        description="Minutes for which a leap of the wall clock ahead must stand before anything expires or is purged"
+        " by it. 0: at once; then a clock that is set wrong destroys. Longer: purges come later after a suspend.",
+    )
     session_days: Count = Field(
         default=_RULES.session_for.days,
         description="Days until a sign-in expires. Shorter: people sign in more often.",
@@ -164,6 +170,7 @@ class Settings(BaseSettings):
             reconnect_window=timedelta(seconds=self.reconnect_window_s),
             longest_space=timedelta(hours=self.longest_space_hours),
             speakers=self.speakers,
+            leap_believed_after=timedelta(minutes=self.clock_leap_minutes),
             retention=RetentionPolicy(
                 public_for=timedelta(days=self.public_days), review_for=timedelta(days=self.review_days)
             ),

@@ -8,9 +8,12 @@ from api.engine import EngineRun, WatchedEngine
 from api.settings import Settings
 from media.engine import EngineUnavailable
 from models import database
-from services import accounts
+from services import accounts, audit, forecast, restore
+from services.audit import Verdict
 from services.clock import SystemClock
+from services.forecast import ForecastDay
 from services.house import House
+from services.reconcile import Finding
 from workers.timetable import Timetable
 
 
@@ -25,6 +28,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
     house = build_house(settings, clock=SystemClock(), engine=WatchedEngine(_no_engine))
     await database.migrate(settings.database)
     await database.connect(settings.database)
+    await house.policies.read()
     try:
         yield house
     finally:
@@ -47,3 +51,26 @@ async def run_worker(settings: Settings) -> None:
     """Rounds of retention until stopped."""
     async with opened(settings) as house:
         await Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=False).run()
+
+
+async def forecast_days(
+    settings: Settings, days: int, public_days: int | None, review_days: int | None
+) -> list[ForecastDay]:
+    """What the coming days will expire and purge; with other lengths, what they would."""
+    async with opened(settings) as house:
+        if public_days is None and review_days is None:
+            return await forecast.forecast(house, days=days)
+        changed = forecast.what_if(house.policies.current, public_days=public_days, review_days=review_days)
+        return await forecast.forecast(house, days=days, changed=changed)
+
+
+async def verify_audit(settings: Settings) -> Verdict:
+    """Whether the audit log's chain is whole."""
+    async with opened(settings) as house:
+        return await audit.verify(house.audit_head)
+
+
+async def after_restore(settings: Settings) -> list[Finding]:
+    """Purge again what a restored backup brought back, and compare rows and store. `doctor` may call it too."""
+    async with opened(settings) as house:
+        return await restore.after_restore(house)

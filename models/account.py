@@ -37,3 +37,9 @@ class Account(Model):
 
     class Meta:
         table = "account"
+
+    def suspended_at(self, now: datetime) -> Suspension:
+        """What is taken from the account at `now`: one that had an end has no effect after it."""
+        if self.suspended_until is not None and self.suspended_until <= now:
+            return Suspension.NONE
+        return self.suspension

@@ -20,7 +20,15 @@ class AuditEntry(Model):
     subject_kind = fields.CharField(max_length=20)
     subject_id: UUID = fields.UUIDField()
     outcome = fields.CharField(max_length=200)
+    # Place in the chain, from 1, and
+    number: int | None = fields.BigIntField(null=True, unique=True)
+    # SHA-256 over this entry and the hash before it, in hexadecimal, null until sealed.
+    hash: str | None = fields.CharField(max_length=64, null=True)  # type: ignore[assignment]
 
     class Meta:
         table = "audit_entry"
-        indexes = (Index(fields=("subject_id", "id")),)
+        indexes = (
+            Index(fields=("subject_id", "at", "id")),
+            Index(fields=("at", "id")),
+            Index(fields=("hash",)),
+        )

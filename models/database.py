@@ -11,8 +11,9 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.writer import MigrationWriter
 
 TABLES = (
-    "account", "audit_entry", "block", "follow", "listening", "participant", "playback_position", "process",
-    "recording", "rollout", "session", "space", "space_event", "timeline_event", "timeline_item",
+    "account", "appeal", "audit_entry", "block", "follow", "legal_hold", "listening", "participant",
+    "playback_position", "process", "purge_receipt", "recording", "report", "retention_policy", "review_decision",
+    "review_opening", "rollout", "sanction", "session", "space", "space_event", "timeline_event", "timeline_item",
 )  # fmt: skip
 # FULL: a commit that was answered survives a power cut. One writer waits this long for another process.
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": 5000, "foreign_keys": "ON"}
@@ -59,8 +60,11 @@ async def close() -> None:
 
 async def migrate(url: str) -> None:
     """Bring the database to the newest migration; an up-to-date one is left alone."""
-    await run_migrations(config=config(url))
-    await Tortoise.close_connections()
+    try:
+        await run_migrations(config=config(url))
+    finally:
+        # A connection that stays open has a thread, and that thread would keep a failed start from ending.
+        await Tortoise.close_connections()
 
 
 async def pending_changes() -> Sequence[MigrationWriter]:

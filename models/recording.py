@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from tortoise import fields
-from tortoise.expressions import Q
 from tortoise.indexes import Index
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -82,7 +81,11 @@ class Recording(Model):
     start_offset_ms = fields.IntField(default=0)
     play_count = fields.IntField(default=0)
     share_count = fields.IntField(default=0)
-    policy_version = fields.CharField(max_length=20)
+    policy_version = fields.IntField()
+    # Open reports or appeals, and until when they must be decided at the latest.
+    has_open_case = fields.BooleanField(default=False)
+    case_deadline: datetime | None = InstantField(null=True)
+    is_held = fields.BooleanField(default=False)
     expires_at: datetime | None = InstantField(null=True)
     gone_at: datetime | None = InstantField(null=True)
     purge_at: datetime | None = InstantField(null=True)
@@ -99,12 +102,20 @@ class Recording(Model):
             Index(fields=("host_id", "created_at", "id")),
             Index(fields=("status", "expires_at")),
             Index(fields=("status", "purge_at")),
+            Index(fields=("has_open_case", "case_deadline", "id")),
         )
+
+    @property
+    def is_condemned(self) -> bool:
+        """Whether its purge has begun: what there was is written down, and from there on bytes go."""
+        return self.purge_sha256 is not None
+
+    @classmethod
+    def expiring(cls, now: datetime) -> QuerySet["Recording"]:
+        """Recordings whose public clock has run out at `now`, the most overdue first."""
+        return cls.filter(status=RecordingStatus.AVAILABLE, expires_at__lte=now).order_by("expires_at")
 
     @classmethod
     def due(cls, now: datetime) -> QuerySet["Recording"]:
-        """Recordings whose public or review clock has run out at `now`."""
-        return cls.filter(
-            Q(status=RecordingStatus.AVAILABLE, expires_at__lte=now)
-            | Q(status__in=list(GONE), purge_at__lte=now)
-        )
+        """Recordings whose review clock has run out at `now`."""
+        return cls.filter(status__in=list(GONE), purge_at__lte=now, is_held=False)

@@ -6,6 +6,7 @@ from strawberry.schema.config import StrawberryConfig
 import schema.enums  # noqa: F401  (makes the rows' enums the schema's)
 from schema.events import ParticipantChanged, RecordingStatusChanged, RecordingToggled, SpaceChanged
 from schema.mutations.accounts import AccountMutations
+from schema.mutations.moderation import ModerationMutations
 from schema.mutations.recordings import RecordingMutations
 from schema.mutations.spaces import SpaceMutations
 from schema.queries import Query
@@ -15,7 +16,7 @@ from schema.subscriptions import Subscription
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(AccountMutations, SpaceMutations, RecordingMutations):
+class Mutation(AccountMutations, SpaceMutations, RecordingMutations, ModerationMutations):
     """The mutation root."""
 
 

@@ -28,6 +28,7 @@ class Context:
         """Read the account anew: a socket lives longer than what was read when it opened."""
         if self.viewer.account is not None:
             self.viewer.account = await Account.get(id=self.viewer.account.id)
+            self.viewer.account.suspension = self.viewer.account.suspended_at(self.house.clock.now())
 
     def refresh(self) -> None:
         """Forget what was read: before and after a mutation, and before each event of a subscription."""

@@ -5,8 +5,10 @@ from typing import TypeVar
 
 import strawberry
 
+from models.account import Suspension
 from models.participant import ParticipantRole
 from models.recording import RecordingStatus
+from models.report import ReportCategory, ReportState
 from models.rollout import RolloutStage
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
@@ -140,6 +142,43 @@ _describe(
     LIMITED="Allowed handles and a sticky percentage, on the listed platforms.",
     EVERYONE="Every account on every platform.",
 )
+
+
+_describe(
+    ReportCategory,
+    "What is wrong with what is reported.",
+    ABUSE="Somebody is harassed.",
+    HATE="Hate against a group.",
+    VIOLENCE="Threats or praise of violence.",
+    SELF_HARM="Self-harm or suicide.",
+    CHILD_SAFETY="A child is in danger.",
+    PRIVACY="Private facts are given away.",
+    SPAM="Spam or fraud.",
+    OTHER="Something else.",
+)
+_describe(
+    ReportState,
+    "Whether a moderator has decided.",
+    OPEN="Not yet.",
+    CLOSED="Yes, or there is nothing left to decide on.",
+)
+_describe(
+    Suspension,
+    "What a moderator takes from an account.",
+    NONE="Nothing; gives back what was taken.",
+    RECORDING="The right to record.",
+    ACCOUNT="Everything: it cannot sign in or act.",
+)
+
+
+@strawberry.enum(name="ReviewDecision", description="How a case closes.")
+class ReviewDecisionChoice(Enum):
+    """How a case closes."""
+
+    CLEAR = strawberry.enum_value("CLEAR", description="Nothing is wrong; what is gone stays gone.")
+    VIOLATION = strawberry.enum_value(
+        "VIOLATION", description="Takes an AVAILABLE recording down; changes nothing for one that is gone."
+    )
 
 
 @strawberry.enum(description="The roles that setParticipantRole gives.")

@@ -11,6 +11,7 @@ _HLS = "application/vnd.apple.mpegurl"
 _FORMS = {
     LinkKind.PLAYBACK: ("/media/recordings/{}/index.m3u8", _HLS),
     LinkKind.LIVE: ("/media/live/{}/index.m3u8", _HLS),
+    LinkKind.REVIEW: ("/media/review/{}/index.m3u8", _HLS),
     LinkKind.DOWNLOAD: ("/media/downloads/{}/programme.mp4", "audio/mp4"),
     LinkKind.ARCHIVE: ("/media/archives/{}/recording.zip", "application/zip"),
 }

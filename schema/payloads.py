@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import strawberry
+import structlog
+from tortoise.exceptions import OperationalError
 
 from schema.context import Info
 from schema.links import MediaLink
@@ -13,8 +15,11 @@ from schema.people import User, Viewer
 from schema.recordings import Recording
 from schema.spaces import Participant, Space
 from schema.timeline import TimelineItem
-from services.errors import ErrorCode, SpacesError
+from services.errors import ErrorCode, SpacesError, Unavailable
 
+log = structlog.get_logger(__name__)
+
+_RETRY_AFTER_MS = 5000
 _ERRORS = "What went wrong; empty on success. With errors nothing has changed."
 
 
@@ -55,11 +60,14 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
         @functools.wraps(resolver)
         async def guarded(root: Any, info: Info, **arguments: Any) -> Any:
             info.context.refresh()
-            await info.context.renew()
             try:
+                await info.context.renew()
                 return await resolver(root, info, **arguments)
             except SpacesError as error:
                 return payload(errors=[user_error(error)])
+            except OperationalError:
+                log.exception("the database refused a change", mutation=info.field_name)
+                return payload(errors=[user_error(Unavailable(retry_after_ms=_RETRY_AFTER_MS))])
             finally:
                 info.context.refresh()
 

@@ -9,10 +9,12 @@ from tortoise.expressions import Q, Subquery
 from tortoise.models import Model
 
 from models.account import Account
+from models.audit_entry import AuditEntry as AuditRow
 from models.follow import Follow
 from models.paging import Order
 from models.participant import Participant as ParticipantRow
 from models.recording import Recording as RecordingRow
+from models.report import Report as ReportRow
 from models.space import Space as SpaceRow
 from models.space import SpaceState
 from models.timeline_item import TimelineItem as TimelineItemRow
@@ -20,6 +22,7 @@ from schema import ids
 from schema.connections import After, Connection, Edge, First, PageInfo, connection_of
 from schema.context import Context, Info
 from schema.events import SpaceEvent
+from schema.moderation import Moderation
 from schema.nodes import Node
 from schema.people import User, Viewer
 from schema.recordings import Recording
@@ -36,6 +39,8 @@ _NODES: dict[str, type[Model]] = {
     "Participant": ParticipantRow,
     "Recording": RecordingRow,
     "TimelineItem": TimelineItemRow,
+    "Report": ReportRow,
+    "AuditEntry": AuditRow,
 }
 _BY_CREATION = Order(column="created_at")
 _BY_ACTIVITY = Order(column="activity_at")
@@ -46,7 +51,8 @@ async def _node(context: Context, global_id: str) -> Any:
     """The object behind an id, or None when there is none that the viewer may see."""
     try:
         type_name, key = ids.read_any(global_id)
-        return await context.rows.by_id(_NODES[type_name], UUID(key))
+        row_id = int(key) if type_name == "AuditEntry" else UUID(key)
+        return await context.rows.by_id(_NODES[type_name], row_id)
     except (NotFound, KeyError, ValueError):
         return None
 
@@ -160,6 +166,10 @@ class Query:
             end_cursor=cursors[-1] if cursors else None,
         )
         return Connection(edges=edges, page_info=page_info)
+
+    @strawberry.field(description="For moderators; null to others.")
+    def moderation(root: Any, info: Info) -> Moderation | None:
+        return Moderation() if info.context.viewer.is_moderator else None
 
     @strawberry.field(description="Who may record on this server.")
     async def rollout(root: Any) -> RecordingRollout:

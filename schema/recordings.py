@@ -17,6 +17,7 @@ from schema.context import Context, Info
 from schema.links import MediaLink, media_link
 from schema.nodes import Node, RowType
 from schema.people import User
+from schema.retention import Retention, ReviewOpening, openings_of, retention_of
 from schema.rows import Page, Relation
 from schema.scalars import ByteCount
 from schema.sources import column, computed, relation
@@ -133,6 +134,14 @@ class Recording(RowType, Node):
         "Whether the viewer may delete it.",
     )
     viewer_position_ms: int | None = computed(_position, "Where the viewer stopped; null if never played.")
+
+    retention: Retention | None = computed(
+        retention_of, "What becomes of the bytes; for the host and moderators; null to others."
+    )
+    review_openings: list[ReviewOpening] = computed(
+        openings_of,
+        "Openings of the review copy, the newest first: for moderators, and for the host once the case is closed.",
+    )
 
     @strawberry.field(
         description="Who spoke when, in order. Empty once nobody can play it; while it is live, up to the last pause."

@@ -1,7 +1,7 @@
 """The scalars of our own."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NewType
 
 import strawberry
@@ -40,6 +40,12 @@ SCALARS: dict[object, ScalarDefinition] = {
         serialize=_write_instant,
         parse_value=_read_instant,
         specified_by_url="https://scalars.graphql.org/andimarek/date-time",
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="ISO 8601 day in UTC, such as `2026-01-31`.",
+        serialize=date.isoformat,
+        parse_value=date.fromisoformat,
     ),
     ByteCount: strawberry.scalar(
         name="ByteCount",

@@ -58,6 +58,7 @@ async def authenticate(house: House, token: str | None, *, address: str) -> View
     account = await Account.get_or_none(id=session.account_id, deleted_at=None)
     if account is None:
         raise Unauthenticated("This token is not valid or has expired. Sign in again.")
+    account.suspension = account.suspended_at(house.clock.now())
     return Viewer(account=account, session_id=session.id, address=address)
 
 

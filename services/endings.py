@@ -14,7 +14,7 @@ from models.participant import Participant
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.space_event import SpaceEventKind
-from services import cards, recordings, spaces
+from services import cards, recordings, reports, spaces
 from services.changes import change
 from services.errors import AlreadyEnded, Forbidden, NotLive
 from services.house import House
@@ -55,6 +55,7 @@ async def end_at(house: House, space_id: UUID, *, at: datetime, actor_id: UUID |
             await made.tell_space(space, SpaceEventKind.ENDED)
         await cards.news(made, space, recording)
         if actor_id not in {None, space.host_id}:
+            await reports.close_reports(space.id, made.now)
             await made.audit("space.ended", "space", space.id, actor_id=actor_id)
     await _close(house, space, recording)
     await space.refresh_from_db()

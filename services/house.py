@@ -1,20 +1,34 @@
 """What every service needs: the clock, the numbers, the audio plane, the wake-ups, the keys."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
 from media.engine import AudioEngine
+from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock
+from services.inventory import Folders, Place
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.policies import PolicyBook
+from services.receipts import ReceiptSigner
 from services.rules import Rules
+from services.signing import Signer
+
+
+def _pass(_border: str) -> None:
+    """Nobody watches the borders of a purge but tests, which are cut off there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording."""
+    """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording.
+
+    `findings` counts what the reconciler found since the start, by kind.
+    """
 
     clock: Clock
     rules: Rules
@@ -22,7 +36,18 @@ class House:
     bus: Bus
     links: LinkSigner
     limiter: RateLimiter
+    policies: PolicyBook
+    receipts: ReceiptSigner
+    audit_head: AuditHead
+    signer: Signer
     recordings_dir: Path
+    border: Callable[[str], None] = _pass
+    findings: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every place that keeps something of recordings."""
+        return (Folders(self.recordings_dir),)
 
     def recording_dir(self, recording_id: UUID) -> Path:
         """Where every byte of one recording lives."""

@@ -78,7 +78,7 @@ async def _speaker(house: House, token: str | None, space_id: UUID) -> tuple[Spa
         raise NotLive
     if space.state is not SpaceState.LIVE:
         raise AlreadyEnded
-    await _still_sees(found, space)
+    await _still_sees(house, found, space)
     _expect_role(found)
     return space, found
 
@@ -158,9 +158,11 @@ async def _check_again(house: House, space: Space, found: Participant) -> None:
         raise
 
 
-async def _still_sees(found: Participant, space: Space) -> None:
-    """A block since joining ends the right to publish and to listen."""
+async def _still_sees(house: House, found: Participant, space: Space) -> None:
+    """A block or a suspension since joining ends the right to publish and to listen."""
     account = await Account.get_or_none(id=found.account_id, deleted_at=None)
+    if account is not None:
+        account.suspension = account.suspended_at(house.clock.now())
     viewer = Viewer(account=account)
     viewer.signed_in()
     await visible_space(viewer, space.id)

@@ -25,6 +25,7 @@ class LinkKind(IntEnum):
     LIVE = 3
     PUBLISH = 4
     ARCHIVE = 5
+    REVIEW = 6
 
 
 class BadLink(Exception):

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from media.engine import EngineError, LiveWindow
 from models.account import Account, Suspension
-from models.recording import ICON_ON, Recording, RecordingStatus
+from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import recordings, visibility
+from services import recordings, retention, visibility
 from services.errors import Forbidden, RecordingNotAvailable, Unavailable
 from services.house import House
 from services.links import BadLink, Link, LinkKind
@@ -76,12 +76,12 @@ def _read(house: House, token: str, *kinds: LinkKind) -> Link:
     return link
 
 
-async def _viewer(link: Link) -> Viewer:
+async def _viewer(house: House, link: Link) -> Viewer:
     """The one the link was made for. Raises LinkGone when they may see nothing any more."""
     if link.viewer_id is None:
         return Viewer()
     account = await Account.get_or_none(id=link.viewer_id, deleted_at=None)
-    if account is None or account.suspension is Suspension.ACCOUNT:
+    if account is None or account.suspended_at(house.clock.now()) is Suspension.ACCOUNT:
         raise LinkGone
     return Viewer(account=account)
 
@@ -89,9 +89,9 @@ async def _viewer(link: Link) -> Viewer:
 async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
     """The bytes behind a playback, download or archive link. Raises LinkForged (403) or LinkGone (410)."""
     link = _read(house, token, kind)
-    viewer = await _viewer(link)
+    viewer = await _viewer(house, link)
     recording = await Recording.get_or_none(id=link.subject_id)
-    if recording is None or recording.host_id in await viewer.hidden():
+    if recording is None or recording.host_id in await visibility.hidden_from(viewer):
         raise LinkGone
     now = house.clock.now()
     if not visibility.may_play(recording, now):
@@ -112,12 +112,24 @@ def _stored(house: House, recording: Recording, link: Link, *, start_ms: int) ->
     )
 
 
+async def open_review(house: House, token: str) -> Stored:
+    """The review copy behind a moderator's link, for as long as there is one and they moderate."""
+    link = _read(house, token, LinkKind.REVIEW)
+    viewer = await _viewer(house, link)
+    recording = await Recording.get_or_none(id=link.subject_id)
+    if recording is None or not viewer.is_moderator:
+        raise LinkGone
+    if retention.status_at(recording, house.clock.now()) not in GONE:
+        raise LinkGone
+    return _stored(house, recording, link, start_ms=0)
+
+
 async def open_live(house: House, token: str) -> Stored | InMemory:
     """What a live link opens: the growing recording, the finished one, or the window in memory."""
     link = _read(house, token, LinkKind.LIVE)
-    viewer = await _viewer(link)
+    viewer = await _viewer(house, link)
     space = await Space.get_or_none(id=link.subject_id)
-    if space is None or space.host_id in await viewer.hidden():
+    if space is None or space.host_id in await visibility.hidden_from(viewer):
         raise LinkGone
     recording = await Recording.get_or_none(space_id=space.id)
     if space.state is SpaceState.LIVE:

@@ -1,90 +1,174 @@
-"""Destroying a recording: every byte, with proof, once, across any crash."""
+"""Destroying a recording: every byte, with proof, once, across any crash.
+
+Between two borders lies one durable step, which can be done again. Once a recording is condemned, nothing
+saves it any more: neither a hold nor a report.
+"""
 
 import asyncio
-import hashlib
-import shutil
-from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from tortoise.expressions import Q
 
+from models.legal_hold import LegalHold
+from models.purge_receipt import PurgeReceipt
 from models.recording import GONE, Recording, RecordingStatus
-from services.changes import change
+from services.changes import Change, change
 from services.house import House
+from services.inventory import left_of, take_inventory
+from services.receipts import Receipt
+from services.reports import close_case_rows
+from services.retention import deadlines, wind
 from services.states import move_and_tell
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inventory:
-    """What lies in the store of one recording: bytes, and SHA-256 over the sorted digests of its files."""
+class Border(StrEnum):
+    """Where a purge can be cut off. The house is told of each as it is passed, in this order."""
 
-    size_bytes: int
-    sha256: str
+    CLAIMED = "claimed"
+    COUNTED = "counted"
+    CONDEMNED = "condemned"
+    PIECE_GONE = "piece gone"
+    EMPTIED = "emptied"
+    PROVEN = "proven"
+    SIGNED = "signed"
+    KEPT = "kept"
+    CONCLUDING = "concluding"
+    PURGED = "purged"
 
 
 class BytesLeft(Exception):
     """After a purge something of the recording is still there."""
 
 
-def take_inventory(directory: Path) -> Inventory:
-    """Read every file once. An absent directory is an empty one."""
-    size, digests = 0, []
-    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
-        size += path.stat().st_size
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return Inventory(size_bytes=size, sha256=hashlib.sha256("".join(sorted(digests)).encode()).hexdigest())
+async def claim(house: House, owner: str, *, now: datetime, most: int) -> list[UUID]:
+    """Lease the most overdue recordings to one worker. What others hold, and what failed just now, is left out."""
+    at = house.clock.now()
+    free = Q(lease_until=None) | Q(lease_until__lte=at)
+    # A lease from a time to which the clock had leapt counts for nothing.
+    free = free | Q(lease_until__gt=at + 2 * house.rules.lease_for)
+    due = Recording.due(now).filter(free)
+    ids = await due.order_by("purge_at").limit(most).values_list("id", flat=True)
+    if not ids:
+        return []
+    until = at + house.rules.lease_for
+    await due.filter(id__in=list(ids)).update(lease_owner=owner, lease_until=until)
+    mine = Recording.filter(id__in=list(ids), lease_owner=owner, lease_until=until).order_by("purge_at")
+    leased: list[UUID] = list(await mine.values_list("id", flat=True))  # type: ignore[arg-type]
+    house.border(Border.CLAIMED)
+    return leased
 
 
-def destroy(directory: Path) -> None:
-    """Remove everything, then look. Raises BytesLeft. Running it again is harmless."""
-    shutil.rmtree(directory, ignore_errors=True)
-    if directory.exists():
-        raise BytesLeft(
-            f"expected nothing at {directory.name}, got {len(list(directory.rglob('*')))} entries"
-        )
-
-
-async def claim(house: House, recording_id: UUID, owner: str) -> Recording | None:
-    """Lease a due recording to one worker; None when it is not due or another has it."""
-    now = house.clock.now()
-    free = Q(lease_until=None) | Q(lease_until__lte=now) | Q(lease_owner=owner)
-    taken = await Recording.filter(free, id=recording_id, status__in=list(GONE), purge_at__lte=now).update(
-        lease_owner=owner, lease_until=now + house.rules.lease_for
-    )
-    return await Recording.get(id=recording_id) if taken else None
-
-
-async def purge(house: House, recording_id: UUID, owner: str) -> bool:
-    """Destroy one recording whose review clock has run out. False when it is not ours to purge."""
-    recording = await claim(house, recording_id, owner)
-    if recording is None:
+async def purge(house: House, recording_id: UUID, owner: str, *, now: datetime) -> bool:
+    """Destroy one recording that is leased to `owner` and due at `now`. False when it is not (any more)."""
+    if not await _condemn(house, recording_id, owner, now):
         return False
-    directory = house.recording_dir(recording.id)
-    if recording.purge_sha256 is None:
-        # Kept before the first byte goes, so that a crash half-way does not lose what there was.
-        found = await asyncio.to_thread(take_inventory, directory)
-        await Recording.filter(id=recording.id, lease_owner=owner).update(
-            purge_bytes=found.size_bytes, purge_sha256=found.sha256
-        )
-    await asyncio.to_thread(destroy, directory)
-    await _conclude(house, recording.id, owner)
+    await asyncio.to_thread(destroy, house, recording_id)
+    document = await _sign(house, recording_id, owner)
+    if document is None:
+        return False
+    # Before PURGED is told: after a restore a receipt too many does no harm, one too few would.
+    await asyncio.to_thread(house.receipts.keep, document)
+    house.border(Border.KEPT)
+    return await _conclude(house, recording_id, owner)
+
+
+async def _condemn(house: House, recording_id: UUID, owner: str, now: datetime) -> bool:
+    """The last look at the clocks, and what there is written down: a crash half-way does not lose it."""
+    found = await asyncio.to_thread(take_inventory, house.places, recording_id)
+    house.border(Border.COUNTED)
+    async with change(house):
+        recording = await _leased(recording_id, owner)
+        if recording is None:
+            return False
+        if not recording.is_condemned:
+            due = deadlines(recording, house.policies.of(recording), now).purge_at
+            if due is None or due > now:
+                wind(recording, house.policies.of(recording), now)
+                recording.lease_owner = recording.lease_until = None
+                await recording.save(
+                    update_fields=["purge_at", "case_deadline", "lease_owner", "lease_until"]
+                )
+                return False
+            recording.purge_bytes, recording.purge_sha256 = found.size_bytes, found.sha256
+            await recording.save(update_fields=["purge_bytes", "purge_sha256"])
+    house.border(Border.CONDEMNED)
     return True
 
 
-async def _conclude(house: House, recording_id: UUID, owner: str) -> None:
+async def _leased(recording_id: UUID, owner: str) -> Recording | None:
+    """The recording, locked, if this worker still holds it."""
+    recording = await Recording.select_for_update().get_or_none(id=recording_id)
+    if recording is None or recording.lease_owner != owner or recording.status not in GONE:
+        return None
+    return recording
+
+
+def destroy(house: House, recording_id: UUID) -> None:
+    """Remove everything everywhere, then look. Raises BytesLeft. Running it again is harmless. Blocks."""
+    for place in house.places:
+        place.remove(recording_id, step=lambda: house.border(Border.PIECE_GONE))
+    house.border(Border.EMPTIED)
+    if left := left_of(house.places, recording_id):
+        raise BytesLeft(f"expected nothing of recording {recording_id}, got {len(left)} pieces")
+    house.border(Border.PROVEN)
+
+
+async def _sign(house: House, recording_id: UUID, owner: str) -> str | None:
+    """The receipt; the first one that was written stands. None when the lease is lost."""
     async with change(house) as made:
-        recording = await Recording.select_for_update().get(id=recording_id)
-        if recording.status is RecordingStatus.PURGED or recording.lease_owner != owner:
-            return
-        space = await made.space(recording.space_id)
-        recording.purged_at, recording.purge_at = made.now, None
-        recording.lease_owner = recording.lease_until = None
-        await move_and_tell(made, space, recording, RecordingStatus.PURGED)
-        await made.audit(
-            "recording.purged",
-            "recording",
-            recording.id,
-            outcome=f"{recording.purge_bytes} bytes, sha256 {recording.purge_sha256}",
-        )
+        recording = await _leased(recording_id, owner)
+        if recording is None:
+            return None
+        recording.lease_until = made.now + house.rules.lease_for
+        await recording.save(update_fields=["lease_until"])
+        standing = await PurgeReceipt.get_or_none(recording_id=recording_id)
+        if standing is None:
+            receipt = _receipt(recording, made.now)
+            standing = await PurgeReceipt.create(
+                recording_id=recording.id,
+                purged_at=receipt.purged_at,
+                size_bytes=receipt.size_bytes,
+                sha256=receipt.sha256,
+                document=house.receipts.sign(receipt),
+            )
+    house.border(Border.SIGNED)
+    return standing.document
+
+
+def _receipt(recording: Recording, now: datetime) -> Receipt:
+    return Receipt(
+        recording_id=recording.id,
+        size_bytes=recording.purge_bytes or 0,
+        sha256=recording.purge_sha256 or "",
+        purged_at=now,
+        policy_version=recording.policy_version,
+    )
+
+
+async def _conclude(house: House, recording_id: UUID, owner: str) -> bool:
+    """PURGED, with its event and its one audit entry, in one transaction."""
+    async with change(house) as made:
+        recording = await _leased(recording_id, owner)
+        if recording is None:
+            return False
+        receipt = await PurgeReceipt.get(recording_id=recording_id)
+        await tell_purged(made, recording, receipt)
+        house.border(Border.CONCLUDING)
+    house.border(Border.PURGED)
+    return True
+
+
+async def tell_purged(made: Change, recording: Recording, receipt: PurgeReceipt) -> None:
+    """Write into every row what a receipt says of a recording. Its bytes are gone."""
+    recording.purged_at, recording.purge_at, recording.case_deadline = receipt.purged_at, None, None
+    recording.purge_bytes, recording.purge_sha256 = receipt.size_bytes, receipt.sha256
+    recording.has_open_case = recording.is_held = False
+    recording.lease_owner = recording.lease_until = None
+    space = await made.space(recording.space_id)
+    await move_and_tell(made, space, recording, RecordingStatus.PURGED)
+    await close_case_rows(recording.id, made.now)
+    await LegalHold.filter(recording_id=recording.id, released_at=None).update(released_at=made.now)
+    outcome = f"{receipt.size_bytes} bytes, sha256 {receipt.sha256}"
+    await made.audit("recording.purged", "recording", recording.id, outcome=outcome)

@@ -19,7 +19,7 @@ from services import cards, spaces, visibility
 from services.changes import Change, change, new_id
 from services.errors import Forbidden, InvalidInput, RecordingNotAvailable, Unavailable
 from services.house import House
-from services.retention import begin_review, status_at
+from services.retention import begin_review, status_at, wind
 from services.states import move_and_tell, move_recording
 from services.viewers import Viewer
 from services.visibility import visible_recording
@@ -51,7 +51,8 @@ async def finalise(house: House, recording_id: UUID, facts: RecordingFacts | Non
             await move_and_tell(made, space, recording, RecordingStatus.FAILED)
             return
         ended_at = space.ended_at or made.now
-        recording.expires_at = ended_at + house.rules.retention.public_for
+        recording.expires_at = ended_at + house.policies.of(recording).public_for
+        wind(recording, house.policies.of(recording), made.now)
         await move_and_tell(made, space, recording, RecordingStatus.AVAILABLE)
 
 
@@ -97,11 +98,11 @@ async def delete(house: House, viewer: Viewer, recording_id: UUID) -> Recording 
             await spaces.set_toggle(house, made, space, enabled=False)
             return None
     # Outside the transaction, which must not wait for audio. Told only once the recorder has stopped.
-    facts = await _stop(house, space) if recording.status in ICON_ON else None
+    facts = await stop_recorder(house, space.id) if recording.status in ICON_ON else None
     async with change(house) as made:
         space, recording = await _deletable(made, viewer, recording_id)
         take_facts(recording, facts)
-        begin_review(recording, house.rules.retention, made.now)
+        begin_review(recording, house.policies.of(recording), made.now)
         recording.ended_at = recording.ended_at or space.ended_at
         await move_and_tell(made, space, recording, RecordingStatus.DELETED)
         await made.audit(
@@ -122,12 +123,13 @@ async def _deletable(made: Change, viewer: Viewer, recording_id: UUID) -> tuple[
     return space, recording
 
 
-async def _stop(house: House, space: Space) -> RecordingFacts | None:
+async def stop_recorder(house: House, space_id: UUID) -> RecordingFacts | None:
+    """Stop writing at once; the room goes on unrecorded. Raises Unavailable."""
     try:
-        return await house.engine.stop_recording(str(space.id))
+        return await house.engine.stop_recording(str(space_id))
     except EngineError as error:
         raise Unavailable(
-            "The recorder cannot be reached. Delete again shortly.", retry_after_ms=1000
+            "The recorder cannot be reached. Try again shortly.", retry_after_ms=1000
         ) from error
 
 
@@ -182,16 +184,16 @@ def has_bytes(house: House, recording: Recording) -> bool:
     return Path(house.recording_dir(recording.id)).exists()
 
 
-async def expire(house: House, recording_id: UUID) -> None:
+async def expire(house: House, recording_id: UUID, *, now: datetime) -> None:
     """AVAILABLE to EXPIRED, as of its date, however late the worker comes."""
     async with change(house) as made:
         recording = await Recording.select_for_update().get_or_none(id=recording_id)
         if recording is None or recording.status is not RecordingStatus.AVAILABLE:
             return
-        if recording.expires_at is None or recording.expires_at > made.now:
+        if recording.expires_at is None or recording.expires_at > now:
             return
         space = await made.space(recording.space_id)
-        begin_review(recording, house.rules.retention, recording.expires_at)
+        begin_review(recording, house.policies.of(recording), recording.expires_at)
         await move_and_tell(made, space, recording, RecordingStatus.EXPIRED)
 
 

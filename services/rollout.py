@@ -40,9 +40,7 @@ async def current() -> Rollout:
 
 async def eligibility(account: Account, platform: Platform, now: datetime) -> Eligibility:
     """Whether the account may record from the platform."""
-    if account.suspension is not Suspension.NONE and (
-        account.suspended_until is None or account.suspended_until > now
-    ):
+    if account.suspended_at(now) is not Suspension.NONE:
         return Eligibility(allowed=False, reason="suspended: a moderator has taken the right to record")
     rollout = await current()
     listed = await RolloutAllowed.exists(account_id=account.id)

@@ -8,9 +8,10 @@ from datetime import timedelta
 class RetentionPolicy:
     """How long recordings live. A recording remembers the version that it began under."""
 
-    version: str = "1"
+    version: int = 1
     public_for: timedelta = timedelta(days=30)
     review_for: timedelta = timedelta(days=30)
+    longest_review_for: timedelta = timedelta(days=120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Rules:
     link_slack: timedelta = timedelta(minutes=15)
     events_kept: timedelta = timedelta(days=30)
     lease_for: timedelta = timedelta(seconds=60)
+    leap_believed_after: timedelta = timedelta(hours=1)
+    reconcile_every: timedelta = timedelta(days=1)
     status_tick: timedelta = timedelta(milliseconds=900)
     consent_version: str = "1"
     consent_text: str = (

@@ -109,7 +109,7 @@ async def _arm(house: House, space: Space, now: datetime) -> Recording:
         space_id=space.id,
         host_id=space.host_id,
         created_at=now,
-        policy_version=house.rules.retention.version,
+        policy_version=house.policies.current.version,
     )
 
 

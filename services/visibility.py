@@ -6,23 +6,33 @@ from uuid import UUID
 from tortoise.expressions import Q, Subquery
 
 from models.account import Account
+from models.audit_entry import AuditEntry
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
 from models.recording import Recording, RecordingStatus
+from models.report import Report
+from models.review_opening import ReviewOpening
 from models.space import Space, SpaceState
 from models.timeline_item import TimelineItem
 from services.errors import NotFound
 from services.retention import status_at
 from services.viewers import Viewer
 
+_NOBODY = UUID(int=0)
+
+
+async def hidden_from(viewer: Viewer) -> frozenset[UUID]:
+    """Whom a block hides. Nobody from moderators: blocking them would be a way out of moderation."""
+    return frozenset() if viewer.is_moderator else await viewer.hidden()
+
 
 async def accounts(viewer: Viewer) -> Q:
     """Accounts: all but those hidden by a block."""
-    return ~Q(id__in=hidden) if (hidden := await viewer.hidden()) else Q()
+    return ~Q(id__in=hidden) if (hidden := await hidden_from(viewer)) else Q()
 
 
 async def spaces(viewer: Viewer) -> Q:
     """Spaces: all but those of hidden hosts."""
-    return ~Q(host_id__in=hidden) if (hidden := await viewer.hidden()) else Q()
+    return ~Q(host_id__in=hidden) if (hidden := await hidden_from(viewer)) else Q()
 
 
 async def recordings(viewer: Viewer) -> Q:
@@ -49,19 +59,37 @@ async def participants(viewer: Viewer) -> Q:
     return seen
 
 
+async def reports(viewer: Viewer) -> Q:
+    """Reports: one's own; all for moderators."""
+    return Q() if viewer.is_moderator else Q(reporter_id=viewer.id or _NOBODY)
+
+
+async def audit_entries(viewer: Viewer) -> Q:
+    """The audit log: for moderators alone."""
+    return Q() if viewer.is_moderator else Q(id__lt=0)
+
+
+async def openings(viewer: Viewer) -> Q:
+    """Openings of review copies: for moderators, and for the host once the case is closed."""
+    return Q() if viewer.is_moderator else Q(disclosed_at__isnull=False)
+
+
 RULES = {
     Account: accounts,
     Space: spaces,
     Recording: recordings,
     TimelineItem: items,
     Participant: participants,
+    Report: reports,
+    AuditEntry: audit_entries,
+    ReviewOpening: openings,
 }
 
 
 async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
     """The Space, as far as the viewer may see it. Raises NotFound."""
     space = await Space.get_or_none(id=space_id)
-    if space is None or space.host_id in await viewer.hidden():
+    if space is None or space.host_id in await hidden_from(viewer):
         raise NotFound(path=["spaceId"])
     return space
 
@@ -69,7 +97,7 @@ async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
 async def visible_recording(viewer: Viewer, recording_id: UUID) -> Recording:
     """The recording, as far as the viewer may see it. Raises NotFound."""
     recording = await Recording.get_or_none(id=recording_id)
-    if recording is None or recording.host_id in await viewer.hidden():
+    if recording is None or recording.host_id in await hidden_from(viewer):
         raise NotFound(path=["recordingId"])
     return recording
 

@@ -10,12 +10,14 @@ from uuid import UUID
 import structlog
 
 from models.recording import Recording, RecordingStatus
-from services import accounts, endings, history, purge, recordings, rooms
+from services import accounts, audit, endings, history, purge, reconcile, recordings, rooms
+from services.clock import VouchedClock
 from services.house import House
 
 log = structlog.get_logger(__name__)
 
-_MOST_A_ROUND = 500
+# So many recordings are leased at a time: few enough to be done before the lease runs out.
+_BATCH = 20
 
 
 class Timetable:
@@ -26,6 +28,8 @@ class Timetable:
         self._interval_s = interval_s
         self._owns_rooms = owns_rooms
         self._owner = token_hex(8)
+        self._time = VouchedClock(house.clock, believed_after=house.rules.leap_believed_after)
+        self._reconciled_at_s: float | None = None
 
     async def run(self) -> None:
         """A round now and every `interval_s`; between them, whatever becomes due. Until cancelled."""
@@ -39,7 +43,11 @@ class Timetable:
             await self._attempt(self._spaces)
             await self._attempt(self._unfinished)
             await self._attempt(lambda: rooms.sign_of_life(self._house))
-        await self._attempt(self._clocks)
+        await self._attempt(self._house.policies.refresh)
+        await self._attempt(self._expiries)
+        await self._attempt(self._purges)
+        await self._attempt(self._reconcile)
+        await self._attempt(lambda: audit.seal(self._house.audit_head))
         await self._attempt(lambda: accounts.forget_expired_sessions(self._house.clock.now()))
         await self._attempt(lambda: recordings.forget_listenings(self._house))
         await self._attempt(lambda: history.forget_old_events(self._house))
@@ -65,15 +73,33 @@ class Timetable:
         stuck = await Recording.filter(status=RecordingStatus.FINALIZING).values_list("id", flat=True)
         await self._each(stuck, lambda one: endings.finalise_stuck(self._house, one))
 
-    async def _clocks(self) -> None:
-        now = self._house.clock.now()
-        for recording in await Recording.due(now).limit(_MOST_A_ROUND):
-            await self._each([recording.id], self._clock)
+    async def _expiries(self) -> None:
+        now = self._vouched()
+        due = await Recording.expiring(now).values_list("id", flat=True)
+        await self._each(due, lambda one: recordings.expire(self._house, one, now=now))
 
-    async def _clock(self, recording_id: UUID) -> None:
-        """Whichever clock has run out; after an outage both may have."""
-        await recordings.expire(self._house, recording_id)
-        await purge.purge(self._house, recording_id, self._owner)
+    async def _purges(self) -> None:
+        """After an outage also what has only just expired."""
+        now = self._vouched()
+        while leased := await purge.claim(self._house, self._owner, now=now, most=_BATCH):
+            await self._each(leased, lambda one: purge.purge(self._house, one, self._owner, now=now))
+
+    def _vouched(self) -> datetime:
+        """The time by which something is destroyed; a leap of the wall clock is told."""
+        now = self._time.now()
+        if self._time.leap:
+            log.warning("the wall clock has leapt: deadlines wait", seconds=self._time.leap.total_seconds())
+        return now
+
+    async def _reconcile(self) -> None:
+        """At the start and then once a day."""
+        now_s = self._house.clock.monotonic()
+        every_s = self._house.rules.reconcile_every.total_seconds()
+        if self._reconciled_at_s is not None and now_s - self._reconciled_at_s < every_s:
+            return
+        self._reconciled_at_s = now_s
+        for finding in await reconcile.reconcile(self._house):
+            log.warning("reconciled", kind=finding.kind, subject=finding.subject, mended=finding.mended)
 
     async def _each(self, ids: Iterable[Any], job: Callable[[UUID], Awaitable[Any]]) -> None:
         for one in ids:

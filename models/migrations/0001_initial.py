@@ -10,6 +10,8 @@ from models.account import Suspension
 from models.fields import InstantField
 from models.participant import ParticipantRole
 from models.recording import RecordingStatus
+from models.report import ReportCategory, ReportState, SubjectKind
+from models.review_decision import Decision
 from models.rollout import RolloutStage
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
@@ -56,6 +58,25 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="Appeal",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("recording_id", fields.UUIDField()),
+                ("account_id", fields.UUIDField()),
+                ("statement", fields.CharField(max_length=2000)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("closed_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "appeal",
+                "app": "models",
+                "indexes": [Index(fields=["recording_id", "closed_at"])],
+                "pk_attr": "id",
+                "table_description": "One statement of a host. It is open until `closed_at`.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="AuditEntry",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
@@ -65,11 +86,17 @@ class Migration(migrations.Migration):
                 ("subject_kind", fields.CharField(max_length=20)),
                 ("subject_id", fields.UUIDField()),
                 ("outcome", fields.CharField(max_length=200)),
+                ("number", fields.BigIntField(null=True, unique=True)),
+                ("hash", fields.CharField(null=True, max_length=64)),
             ],
             options={
                 "table": "audit_entry",
                 "app": "models",
-                "indexes": [Index(fields=["subject_id", "id"])],
+                "indexes": [
+                    Index(fields=["subject_id", "at", "id"]),
+                    Index(fields=["at", "id"]),
+                    Index(fields=["hash"]),
+                ],
                 "pk_attr": "id",
                 "table_description": "One act. It is written with the change and never altered.",
             },
@@ -111,6 +138,27 @@ class Migration(migrations.Migration):
                 ],
                 "pk_attr": "id",
                 "table_description": "`follower_id` sees the cards of `followee_id` on their timeline.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="LegalHold",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("recording_id", fields.UUIDField()),
+                ("set_by", fields.UUIDField()),
+                ("set_at", InstantField(generated=False, null=False, unique=False)),
+                ("reason", fields.CharField(max_length=2000)),
+                ("released_by", fields.UUIDField(null=True)),
+                ("released_at", InstantField(null=True, generated=False, unique=False)),
+                ("release_reason", fields.CharField(default="", max_length=2000)),
+            ],
+            options={
+                "table": "legal_hold",
+                "app": "models",
+                "indexes": [Index(fields=["recording_id", "released_at"])],
+                "pk_attr": "id",
+                "table_description": "Who set it and why, and who released it and why. It stands until `released_at`.",
             },
             bases=["Model"],
         ),
@@ -208,6 +256,26 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="PurgeReceipt",
+            fields=[
+                (
+                    "recording_id",
+                    fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True),
+                ),
+                ("purged_at", InstantField(generated=False, null=False, unique=False)),
+                ("size_bytes", fields.BigIntField()),
+                ("sha256", fields.CharField(max_length=64)),
+                ("document", fields.TextField(unique=False)),
+            ],
+            options={
+                "table": "purge_receipt",
+                "app": "models",
+                "pk_attr": "recording_id",
+                "table_description": "One a purged recording. `document` is a compact JWS over the same facts.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Recording",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
@@ -232,7 +300,10 @@ class Migration(migrations.Migration):
                 ("start_offset_ms", fields.IntField(default=0)),
                 ("play_count", fields.IntField(default=0)),
                 ("share_count", fields.IntField(default=0)),
-                ("policy_version", fields.CharField(max_length=20)),
+                ("policy_version", fields.IntField()),
+                ("has_open_case", fields.BooleanField(default=False)),
+                ("case_deadline", InstantField(null=True, generated=False, unique=False)),
+                ("is_held", fields.BooleanField(default=False)),
                 ("expires_at", InstantField(null=True, generated=False, unique=False)),
                 ("gone_at", InstantField(null=True, generated=False, unique=False)),
                 ("purge_at", InstantField(null=True, generated=False, unique=False)),
@@ -249,9 +320,118 @@ class Migration(migrations.Migration):
                     Index(fields=["host_id", "created_at", "id"]),
                     Index(fields=["status", "expires_at"]),
                     Index(fields=["status", "purge_at"]),
+                    Index(fields=["has_open_case", "case_deadline", "id"]),
                 ],
                 "pk_attr": "id",
                 "table_description": "`gone_at` is the instant from which nobody can play it, the review clock starts there.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Report",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                (
+                    "subject_kind",
+                    fields.CharEnumField(
+                        description="RECORDING: RECORDING\nSPACE: SPACE\nUSER: USER",
+                        enum_type=SubjectKind,
+                        max_length=10,
+                    ),
+                ),
+                ("subject_id", fields.UUIDField()),
+                ("reporter_id", fields.UUIDField()),
+                (
+                    "category",
+                    fields.CharEnumField(
+                        description="ABUSE: ABUSE\nHATE: HATE\nVIOLENCE: VIOLENCE\nSELF_HARM: SELF_HARM\nCHILD_SAFETY: CHILD_SAFETY\nPRIVACY: PRIVACY\nSPAM: SPAM\nOTHER: OTHER",
+                        enum_type=ReportCategory,
+                        max_length=12,
+                    ),
+                ),
+                ("reason", fields.CharField(max_length=2000)),
+                (
+                    "state",
+                    fields.CharEnumField(
+                        default=ReportState.OPEN,
+                        description="OPEN: OPEN\nCLOSED: CLOSED",
+                        enum_type=ReportState,
+                        max_length=6,
+                    ),
+                ),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("closed_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "report",
+                "app": "models",
+                "indexes": [
+                    Index(fields=["subject_id", "state"]),
+                    Index(fields=["state", "created_at", "id"]),
+                    Index(fields=["created_at", "id"]),
+                ],
+                "pk_attr": "id",
+                "table_description": "One person's report of a recording, a Space or a person.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="RetentionPolicyRow",
+            fields=[
+                ("version", fields.IntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("public_days", fields.IntField()),
+                ("review_days", fields.IntField()),
+                ("longest_review_days", fields.IntField()),
+                ("since", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "retention_policy",
+                "app": "models",
+                "pk_attr": "version",
+                "table_description": "One version. It is never altered, so that no running retention is shortened.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="ReviewDecision",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("recording_id", fields.UUIDField()),
+                ("moderator_id", fields.UUIDField()),
+                (
+                    "decision",
+                    fields.CharEnumField(
+                        description="CLEAR: CLEAR\nVIOLATION: VIOLATION", enum_type=Decision, max_length=10
+                    ),
+                ),
+                ("note", fields.CharField(max_length=2000)),
+                ("at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "review_decision",
+                "app": "models",
+                "indexes": [Index(fields=["recording_id", "at"])],
+                "pk_attr": "id",
+                "table_description": "One decision on one recording, with the moderator's note.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="ReviewOpening",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("recording_id", fields.UUIDField()),
+                ("moderator_id", fields.UUIDField()),
+                ("reason", fields.CharField(max_length=2000)),
+                ("at", InstantField(generated=False, null=False, unique=False)),
+                ("disclosed_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "review_opening",
+                "app": "models",
+                "indexes": [Index(fields=["recording_id", "at"])],
+                "pk_attr": "id",
+                "table_description": "One moderator opened one review copy. The host is told once the case is closed.",
             },
             bases=["Model"],
         ),
@@ -289,6 +469,33 @@ class Migration(migrations.Migration):
                 "app": "models",
                 "pk_attr": "account_id",
                 "table_description": "An account on the allow-list of stage LIMITED.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Sanction",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("account_id", fields.UUIDField()),
+                ("moderator_id", fields.UUIDField()),
+                (
+                    "suspension",
+                    fields.CharEnumField(
+                        description="NONE: NONE\nRECORDING: RECORDING\nACCOUNT: ACCOUNT",
+                        enum_type=Suspension,
+                        max_length=12,
+                    ),
+                ),
+                ("until", InstantField(null=True, generated=False, unique=False)),
+                ("reason", fields.CharField(max_length=2000)),
+                ("at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "sanction",
+                "app": "models",
+                "indexes": [Index(fields=["account_id", "at"])],
+                "pk_attr": "id",
+                "table_description": "One suspension, or its end (NONE).",
             },
             bases=["Model"],
         ),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.product.court import Court, open_court
 from tests.product.town import Town, open_town
 
 
@@ -29,3 +30,10 @@ async def city(shared_town: Town) -> AsyncIterator[Town]:
     yield shared_town
     shared_town.clock.frozen = None
     shared_town.clock.offset *= 0
+
+
+@pytest.fixture
+async def court(tmp_path: Path) -> AsyncIterator[Court]:
+    """A fresh server with a host, a listener and a moderator, for what is decided about recordings."""
+    async with open_court(tmp_path / "data") as opened:
+        yield opened

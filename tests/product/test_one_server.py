@@ -12,7 +12,11 @@ from tests.product.town import free_port
 
 async def test_a_second_server_on_the_same_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
     async with served_town(tmp_path):
-        environment = {**os.environ, "SPACES_DATA_DIR": str(tmp_path / "data"), "SPACES_PORT": str(free_port())}
+        environment = {
+            **os.environ,
+            "SPACES_DATA_DIR": str(tmp_path / "data"),
+            "SPACES_PORT": str(free_port()),
+        }
         second = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "api.cli", "serve"],

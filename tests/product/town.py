@@ -27,6 +27,7 @@ from models.fields import to_ms
 from services.clock import SystemClock
 from tests.media.hearer import Hearer
 from tests.media.publisher import Exchange, Publisher
+from tests.product.quiet_engine import QuietEngine
 
 PATIENCE_S = 10.0
 
@@ -309,13 +310,24 @@ async def _local_engine(clock: MovableClock) -> EngineRun:
     return EngineRun(engine, engine.aclose)
 
 
+async def _quiet_engine(clock: MovableClock) -> EngineRun:
+    engine = QuietEngine(clock)
+    return EngineRun(engine, engine.aclose)
+
+
 @contextlib.asynccontextmanager
-async def open_town(data_dir: Path, **changes: Any) -> AsyncIterator[Town]:
-    """A server with the audio plane in this process, which saves the start of another."""
+async def open_town(
+    data_dir: Path, *, clock: MovableClock | None = None, quiet: bool = False, **changes: Any
+) -> AsyncIterator[Town]:
+    """A server with the audio plane in this process, which saves the start of another.
+
+    `quiet`: with one that needs no audio, and gives every recording a second of silence.
+    """
     port = free_port()
     settings = settings_for(data_dir, port, **changes)
-    clock = MovableClock()
-    built = build(settings, clock=clock, start_engine=lambda: _local_engine(clock))
+    clock = clock or MovableClock()
+    start = _quiet_engine if quiet else _local_engine
+    built = build(settings, clock=clock, start_engine=lambda: start(clock))
     config = uvicorn.Config(
         built.app,
         host="127.0.0.1",
