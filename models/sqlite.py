@@ -5,11 +5,12 @@ The stock client begins with a read lock. A transaction that reads first and wri
 """
 
 import sqlite3
-from typing import Any
+from typing import Any, cast
 
-from tortoise.backends.base.client import TransactionContext
+from tortoise.backends.base.client import TransactionalDBClient, TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient as StockClient
 from tortoise.backends.sqlite.client import SqliteTransactionContext, SqliteTransactionWrapper
+from tortoise.connection import get_connections
 from tortoise.exceptions import OperationalError
 
 
@@ -24,11 +25,30 @@ class _Transaction(SqliteTransactionWrapper):
             raise OperationalError(error) from error
 
 
+class _Context(SqliteTransactionContext):
+    """The stock context, which keeps the connection for ever when a transaction cannot begin."""
+
+    async def __aenter__(self) -> TransactionalDBClient:
+        await self._trxlock.acquire()
+        try:
+            await self.ensure_connection()
+            self.token = get_connections().set(self.connection_name, self.connection)
+            try:
+                await self.connection.begin()
+            except BaseException:
+                get_connections().reset(self.token)
+                raise
+        except BaseException:
+            self._trxlock.release()
+            raise
+        return cast(TransactionalDBClient, self.connection)
+
+
 class SqliteClient(StockClient):
     """The stock client but for how transactions begin."""
 
     def _in_transaction(self) -> TransactionContext:
-        return SqliteTransactionContext(_Transaction(self), self._lock)
+        return _Context(_Transaction(self), self._lock)
 
 
 def get_client_class(_db_info: dict[str, Any]) -> type[SqliteClient]:

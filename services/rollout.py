@@ -68,13 +68,13 @@ def _decide(rollout: Rollout, account_id: UUID, platform: Platform, *, listed: b
     )
 
 
-async def require(account: Account, platform: Platform, now: datetime) -> None:
-    """Raise RecordingNotRolledOut, with the reason, unless the account may record."""
+async def require(account: Account, platform: Platform, now: datetime, *, field: str) -> None:
+    """Raise RecordingNotRolledOut, with the reason, unless the account may record. `field` asked for it."""
     answer = await eligibility(account, platform, now)
     if not answer.allowed:
         raise RecordingNotRolledOut(
-            f"Recording is not open to this account ({answer.reason}). Go on with `record: false`.",
-            path=["record"],
+            f"Recording is not open to this account ({answer.reason}). Go on with `{field}: false`.",
+            path=[field],
         )
 
 

@@ -85,7 +85,7 @@ async def create(house: House, viewer: Viewer, wish: NewSpace) -> Space:
 async def _records(host: Account, wish: NewSpace, now: datetime) -> bool:
     """An explicit wish is granted or refused; a default that is not allowed falls back to off."""
     if wish.record:
-        await rollout.require(host, wish.platform, now)
+        await rollout.require(host, wish.platform, now, field="record")
         return True
     if wish.record is None and host.records_by_default:
         return (await rollout.eligibility(host, wish.platform, now)).allowed
@@ -174,7 +174,7 @@ async def toggle_recording(
         if space.recording_enabled == enabled:
             return space
         if enabled:
-            await rollout.require(viewer.signed_in(), platform, made.now)
+            await rollout.require(viewer.signed_in(), platform, made.now, field="enabled")
         await set_toggle(house, made, space, enabled=enabled)
     return space
 

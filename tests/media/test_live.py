@@ -94,7 +94,7 @@ async def record_tones(engine: LocalEngine, directory: Path, *, seconds: float) 
     return facts
 
 
-@pytest.mark.parametrize("way", ["socket", "track"])
+@pytest.mark.parametrize("way", ["socket", pytest.param("track", marks=pytest.mark.long)])
 async def test_three_tones_by_whip_are_in_the_programme_with_level_and_length(
     engine: LocalEngine, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

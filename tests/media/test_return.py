@@ -69,7 +69,7 @@ def level(sound: Signal, frequency_hz: float) -> float:
     return tone_level_db(sound, frequency_hz=frequency_hz, reference=0.2)
 
 
-@pytest.mark.parametrize("way", ["socket", "track"])
+@pytest.mark.parametrize("way", ["socket", pytest.param("track", marks=pytest.mark.long)])
 async def test_each_hears_the_others_at_their_level_and_nobody_hears_themselves(
     engine: LocalEngine, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,7 +85,7 @@ _COPY = (
         (lambda ids: [f"DELETE FROM audit_entry WHERE id = {ids[0]}"], 1),
         (_swap, 6),
     ],
-    ids=str,
+    ids=lambda value: value.__name__ if callable(value) else str(value),
 )
 async def test_an_edit_a_removal_and_a_swap_are_found_and_named(
     court: Court, change: Callable[[list[int]], list[str]], names: int | None

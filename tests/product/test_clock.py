@@ -132,6 +132,7 @@ def moved(offset: str) -> dict[str, str]:
     return {"LD_PRELOAD": found[1], "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
+@pytest.mark.long
 @pytest.mark.needs_faketime
 async def test_a_server_whose_machine_clock_is_moved_comes_to_the_same_end(tmp_path: Path) -> None:
     async with served_town(tmp_path) as town:

@@ -37,6 +37,7 @@ async def purger(*arguments: str) -> Any:
     return json.loads(printed.splitlines()[-1])
 
 
+@pytest.mark.long
 async def test_a_worker_killed_at_any_border_changes_nothing_in_the_end(tmp_path: Path) -> None:
     found = await purger(str(tmp_path), "crash")
 

@@ -24,9 +24,12 @@ def uuid_of(global_id: str) -> UUID:
     return UUID(text.partition(":")[2])
 
 
+_NOWHERE = UUID("00000000-0000-4000-8000-000000000000")
+
+
 def global_id(type_name: str, key: UUID | None = None) -> str:
     """A global id; without a key, of something that is not there."""
-    return base64.urlsafe_b64encode(f"{type_name}:{key or uuid4()}".encode()).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(f"{type_name}:{key or _NOWHERE}".encode()).rstrip(b"=").decode()
 
 
 def iso(moment: datetime) -> str:
