@@ -25,7 +25,7 @@ def spaces_error(_request: Request, error: Exception) -> Response:
     """An error that people are meant to see."""
     if not isinstance(error, SpacesError):
         raise error
-    headers = {}
+    headers = dict(error.headers)
     if error.retry_after_ms is not None:
         headers["Retry-After"] = str(-(-error.retry_after_ms // 1000))
     if error.status == 401:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,9 +20,11 @@ from api.answers import HANDLERS
 from api.door import HouseDoor
 from api.engine import EngineRun, WatchedEngine
 from api.graphql.routes import graphql_routes
+from api.launch import launch_media
 from api.media import MediaRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
+from media.launch import Launched
 from models import database
 from schema.build import build_schema
 from services import rooms
@@ -47,7 +49,15 @@ _CORS = Middleware(
     allow_origins=["*"],
     allow_methods=["*"],
     allow_headers=["*"],
-    expose_headers=["Location", "ETag", "Link", "Accept-Post", "Retry-After", "Content-Range"],
+    expose_headers=[
+        "Location",
+        "ETag",
+        "Link",
+        "Accept-Patch",
+        "Accept-Post",
+        "Retry-After",
+        "Content-Range",
+    ],
     max_age=timedelta(hours=2) // timedelta(seconds=1),
 )
 
@@ -87,26 +97,20 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
     )
 
 
-async def start_media(settings: Settings) -> EngineRun:
-    """Start the media process, a child of this one."""
-    from media.process import start_media_process
+class MediaStarter:
+    """Starts media processes, children of this one; the first may have been launched already."""
 
-    process, engine = await start_media_process(
-        ice_address=settings.audio_address, ice_servers=settings.ice_servers
-    )
+    def __init__(self, settings: Settings, launched: Launched | None = None) -> None:
+        self._settings = settings
+        self._launched = launched
 
-    async def close() -> None:
-        await engine.aclose()
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            async with asyncio.timeout(1):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+    async def __call__(self) -> EngineRun:
+        """The next one. Raises EngineUnavailable or OSError."""
+        from media.process import connect, end
 
-    return EngineRun(engine, close)
+        launched, self._launched = self._launched or launch_media(self._settings), None
+        engine = await connect(launched)
+        return EngineRun(engine, lambda: end(launched, engine))
 
 
 def build(
@@ -116,7 +120,7 @@ def build(
     start_engine: Callable[[], Awaitable[EngineRun]] | None = None,
 ) -> Built:
     """The application. `clock` and `start_engine` are for tests; the rest is as in production."""
-    engine = WatchedEngine(start_engine or (lambda: start_media(settings)))
+    engine = WatchedEngine(start_engine or MediaStarter(settings))
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     routes = [
         *graphql_routes(
@@ -126,7 +130,7 @@ def build(
             graphiql=pages.graphiql,
             rates=house.limiter,
         ),
-        *WhipRoutes(house).routes(),
+        *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *MediaRoutes(house).routes(),
         *pages.Pages(house).routes(),
         *operations.Operations(house, engine).routes(),
@@ -140,6 +144,8 @@ def build(
             yield
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=[_CORS])
+    # A redirect would name the Host that the client sent, with the token of the path in it.
+    app.router.redirect_slashes = False
     return Built(app=app, house=house, engine=engine)
 
 
@@ -147,9 +153,9 @@ def build(
 async def running(settings: Settings, house: House, engine: WatchedEngine) -> AsyncIterator[None]:
     """Database, audio plane and clockwork, from start-up with its repairs to an orderly stop."""
     async with AsyncExitStack() as stack:
-        await asyncio.gather(_open_database(settings), engine.start())
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
+        await asyncio.gather(_open_database(settings), engine.start())
         await house.policies.adopt(house.clock.now())
         await rooms.reopen(house, await rooms.last_seen(house))
         stack.push_async_callback(rooms.suspend, house)

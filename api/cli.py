@@ -1,6 +1,7 @@
 """The command line: `spaces …`."""
 
 import asyncio
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +23,21 @@ Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when s
 @app.command()
 def serve() -> None:
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
+    from api.launch import launch_media
+    from api.lock import FolderInUse, hold
+
+    settings = Settings()
+    try:
+        hold(settings.data_dir.absolute())
+    except FolderInUse as error:
+        problems.print(str(error))
+        raise typer.Exit(1) from None
+    launched = launch_media(settings)
+    # Imported while the media process comes up: it takes a second, less without collections.
+    gc.disable()
     from api.serve import serve as run_server
 
-    run_server(Settings())
+    run_server(settings, launched)
 
 
 @app.command()

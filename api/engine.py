@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
+from tortoise.exceptions import OperationalError
 
 from media.engine import (
     AudioEngine,
@@ -19,6 +20,7 @@ from media.engine import (
 log = structlog.get_logger(__name__)
 
 _RESTART_AFTER_S = 0.5
+_RETRY_AFTER_S = 1.0
 
 
 class EngineRun:
@@ -51,7 +53,7 @@ class WatchedEngine:
         """Hand every event on; after a loss start again and call `lost`. Runs until it is cancelled."""
         while True:
             async for event in self._engine.events():
-                await _safely(hear(event), "engine event")
+                await _taken_in(hear, event)
                 if isinstance(event, EngineLost):
                     break
             await self._restart()
@@ -93,9 +95,25 @@ class WatchedEngine:
         """As AudioEngine has it."""
         return await self._engine.stop_recording(space_id)
 
-    async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
+    async def publish(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
         """As AudioEngine has it."""
-        return await self._engine.publish(space_id, participant_id, offer_sdp)
+        return await self._engine.publish(space_id, participant_id, offer_sdp, device)
+
+    async def listen(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
+        """As AudioEngine has it."""
+        return await self._engine.listen(space_id, participant_id, offer_sdp, device)
+
+    async def unlisten(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        """As AudioEngine has it."""
+        return await self._engine.unlisten(space_id, participant_id, session_id)
+
+    async def has_session(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        """As AudioEngine has it."""
+        return await self._engine.has_session(space_id, participant_id, session_id)
 
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         """As AudioEngine has it."""
@@ -128,6 +146,21 @@ class WatchedEngine:
     def events(self) -> AsyncIterator[EngineEvent]:
         """As AudioEngine has it; `watch` is its one reader."""
         return self._engine.events()
+
+
+async def _taken_in(hear: Callable[[EngineEvent], Awaitable[None]], event: EngineEvent) -> None:
+    """Hand an event on. While the database is away or full it waits, and those behind it in their queue."""
+    while True:
+        try:
+            await hear(event)
+        except (OperationalError, OSError):
+            log.exception("an event waits for the database", kind=type(event).__name__)
+            await asyncio.sleep(_RETRY_AFTER_S)
+        except Exception:
+            log.exception("could not take in", what=type(event).__name__)
+            return
+        else:
+            return
 
 
 async def _safely(work: Awaitable[None], what: str) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from api.ranges import Span, Unsatisfiable, read_range, visible_spans
+from media.archive import zip_chunks
 from media.playlist import (
     PLAYLIST,
     PROGRAMME,
@@ -21,7 +22,7 @@ from media.playlist import (
     render,
     render_live_window,
 )
-from services import playback
+from services import archives, playback
 from services.errors import InvalidInput, NotFound
 from services.house import House
 from services.links import LinkKind
@@ -29,6 +30,7 @@ from services.playback import InMemory, Stored
 
 _HLS = "application/vnd.apple.mpegurl"
 _AUDIO = "audio/mp4"
+_ZIP = "application/zip"
 _CHUNK_BYTES = 256 * 1024
 # Nothing of it may outlive a deletion, in shared caches or private ones.
 _PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
@@ -54,6 +56,7 @@ class MediaRoutes:
             Route("/media/recordings/{token}/index.m3u8", self.recorded_playlist),
             Route("/media/recordings/{token}/" + PROGRAMME, self.recorded_bytes),
             Route("/media/downloads/{token}/" + PROGRAMME, self.download),
+            Route("/media/archives/{token}/recording.zip", self.archive),
             Route("/media/review/{token}/index.m3u8", self.review_playlist),
             Route("/media/review/{token}/" + PROGRAMME, self.review_bytes),
             Route("/media/live/{token}/index.m3u8", self.live_playlist),
@@ -82,6 +85,14 @@ class MediaRoutes:
         response.headers["Content-Disposition"] = f'attachment; filename="{media.recording_id}.mp4"'
         return response
 
+    async def archive(self, request: Request) -> Response:
+        """Programme, tracks and timeline in one zip, for the host; made while it is sent."""
+        found = await archives.open_archive(self._house, request.path_params["token"])
+        headers = {**_PRIVATE, "Content-Disposition": f'attachment; filename="{found.recording_id}.zip"'}
+        if request.method == "HEAD":
+            return Response(media_type=_ZIP, headers=headers)
+        return StreamingResponse(zip_chunks(found.entries, at=found.made_at), 200, headers, _ZIP)
+
     async def review_playlist(self, request: Request) -> Response:
         """The playlist of a review copy, for the moderator who opened it."""
         return await self._playlist(await playback.open_review(self._house, request.path_params["token"]))
@@ -95,7 +106,8 @@ class MediaRoutes:
         """The growing playlist of a recorded Space, or the window of one that is not."""
         media = await playback.open_live(self._house, request.path_params["token"])
         if isinstance(media, Stored):
-            return await self._playlist(media)
+            # Who has read it as an EVENT sees it end as one (RFC 8216, section 6.2.1).
+            return await self._playlist(media, kind="EVENT")
         return _text(render_live_window(await playback.live_window(self._house, media)))
 
     async def live_recorded_bytes(self, request: Request) -> Response:
@@ -122,10 +134,10 @@ class MediaRoutes:
         data = await playback.live_bytes(self._house, media, generation=generation, sequence=sequence)
         return Response(data, media_type=_AUDIO, headers=_PRIVATE)
 
-    async def _playlist(self, media: Stored) -> Response:
+    async def _playlist(self, media: Stored, *, kind: str | None = None) -> Response:
         index = await self._index(media)
         first = first_fragment_at(index, media.start_ms)
-        return _text(render(index, first_fragment=first, ended=not media.growing))
+        return _text(render(index, first_fragment=first, ended=not media.growing, kind=kind))
 
     async def _bytes(self, request: Request, media: Stored) -> Response:
         index = await self._index(media)
@@ -169,7 +181,7 @@ class InvalidRange(InvalidInput):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.size = size
+        self.headers = {"Content-Range": f"bytes */{size}"}
 
 
 def _number(request: Request, name: str) -> int:

@@ -8,16 +8,16 @@ from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 from tortoise.expressions import Q
 
 from models.account import Account
 from models.paging import Order
-from models.recording import Recording, RecordingStatus
+from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from models.timeline_item import TimelineItem
-from schema.rows import Rows, Wanted
+from models.timeline_item import SHARE_KINDS, TimelineItem
+from schema.rows import Relation, Rows, Wanted
 from services import playback, retention, visibility
 from services.errors import NotFound
 from services.house import House
@@ -33,10 +33,14 @@ _GRAPHIQL_CSP = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_PAGE_CSP = "default-src 'none'; media-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+_PAGE_CSP = (
+    "default-src 'none'; media-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+_RECORDING = Relation(model=Recording, key="id", column="space_id")
 _CARDS = 20
 _GONE = {
-    RecordingStatus.EXPIRED: "This recording has expired: recordings can be played for 30 days.",
+    RecordingStatus.EXPIRED: "This recording has expired.",
     RecordingStatus.DELETED: "The host deleted this recording.",
     RecordingStatus.TAKEN_DOWN: "A moderator took this recording down.",
     RecordingStatus.PURGED: "This recording is gone for good.",
@@ -49,6 +53,8 @@ class Card:
     """What a page shows of one card."""
 
     url: str
+    path: str
+    is_share: bool
     title: str
     author: str
     host: str
@@ -85,8 +91,12 @@ class Pages:
         self._house = house
 
     def routes(self) -> list[Route]:
-        """The timeline and the cards."""
-        return [Route("/", self.timeline), Route("/cards/{card}", self.card)]
+        """The timeline, the cards, and the icon that browsers ask for unasked."""
+        return [
+            Route("/", self.timeline),
+            Route("/cards/{card}", self.card),
+            Route("/favicon.ico", lambda _request: FileResponse(_HERE / "assets" / "icon.svg")),
+        ]
 
     async def timeline(self, _request: Request) -> Response:
         """The public timeline."""
@@ -111,12 +121,14 @@ class Pages:
         space: Space = await rows.by_id(Space, item.space_id)
         host: Account = await rows.by_id(Account, space.host_id)
         author: Account = await rows.by_id(Account, item.author_id)
-        recording: Recording | None = await rows.by_id(Recording, item.recording_id)
+        recording: Recording | None = await rows.one(_RECORDING, space.id)
         now = self._house.clock.now()
         base = self._media_base(space, recording, now)
         status = retention.status_at(recording, now) if recording else None
         return Card(
             url=self._house.links.url(f"/cards/{item.id}"),
+            path=f"/cards/{item.id}",
+            is_share=item.kind in SHARE_KINDS,
             title=space.title,
             author=author.name if author.deleted_at is None else "Deleted account",
             host=host.name if host.deleted_at is None else "Deleted account",
@@ -124,7 +136,7 @@ class Pages:
             state=space.state,
             when=item.activity_at,
             listeners=space.participant_count,
-            is_recording=space.state is SpaceState.LIVE and recording is not None,
+            is_recording=space.state is SpaceState.LIVE and status in ICON_ON,
             playlist_url=f"{base}/index.m3u8" if base else None,
             file_url=f"{base}/programme.mp4" if base else None,
             start_s=item.start_ms / 1000,

@@ -1,5 +1,6 @@
 """Serving: one process with the API and the clockwork, and its media process."""
 
+import gc
 import logging
 import logging.handlers
 import sys
@@ -7,9 +8,10 @@ import sys
 import structlog
 import uvicorn
 
-from api.app import build
+from api.app import MediaStarter, build
 from api.graphql.protocol import server_options
 from api.settings import Settings
+from media.launch import Launched
 
 _LOG_BYTES = 10_000_000
 _LOG_FILES = 5
@@ -50,10 +52,10 @@ def configure_logs(settings: Settings, name: str) -> None:
     )
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, launched: Launched) -> None:
     """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone."""
     configure_logs(settings, "server")
-    built = build(settings)
+    built = build(settings, start_engine=MediaStarter(settings, launched))
     config = uvicorn.Config(
         built.app,
         host=settings.host,
@@ -66,4 +68,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=1,
         **server_options(settings.limits()),
     )
+    # What is there now stays: a full collection that walked it all would stop the loop for 30 ms and more.
+    gc.freeze()
+    gc.enable()
     uvicorn.Server(config).run()

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.graphql.limits import Limits
@@ -14,6 +14,23 @@ from services.rules import RetentionPolicy, Rules
 _RULES = Rules()
 _LIMITS = Limits()
 _ANYWHERE = frozenset({"0.0.0.0", "::", ""})
+
+
+class IceLink(BaseModel):
+    """A STUN or TURN server that clients are told of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field(pattern=r"^(stuns?|turns?):[^\s<>\"]{1,250}$")
+    username: str = Field(default="", pattern=r"^[^\"\\\x00-\x1f]{0,250}$")
+    credential: str = Field(default="", pattern=r"^[^\"\\\x00-\x1f]{0,250}$")
+
+    @property
+    def header(self) -> str:
+        """As a Link header has it (RFC 9725 section 4.4)."""
+        signed = f'; username="{self.username}"; credential="{self.credential}"; credential-type="password"'
+        return f'<{self.url}>; rel="ice-server"' + (signed if self.username else "")
+
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -50,6 +67,11 @@ class Settings(BaseSettings):
     ice_servers: tuple[str, ...] = Field(
         default=(),
         description="STUN or TURN URLs of this side, as a JSON list. Each is asked at every publish.",
+    )
+    ice_links: tuple[IceLink, ...] = Field(
+        default=(),
+        description="STUN and TURN servers told to clients of WHIP and WHEP as Link headers, as a JSON list of"
+        ' {"url": "turn:…", "username": "…", "credential": "…"}. Everyone who may speak learns the credentials.',
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR. DEBUG writes a lot.")
     rate_limit_enabled: bool = Field(

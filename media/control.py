@@ -34,6 +34,7 @@ MAX_CALLS_AT_ONCE = 256
 _METHODS = frozenset(
     {
         *("open_room", "close_room", "stop_recording", "publish", "unpublish", "remove_participant"),
+        *("listen", "unlisten", "has_session"),
         *("set_muted", "live_window", "live_init", "live_fragment", "suspend", "ping"),
     }
 )
@@ -134,11 +135,29 @@ class RemoteEngine:
         facts: RecordingFacts | None = await self._call("stop_recording", space_id)
         return facts
 
-    async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
+    async def publish(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
+        return await self._offer("publish", space_id, participant_id, offer_sdp, device)
+
+    async def listen(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
+        return await self._offer("listen", space_id, participant_id, offer_sdp, device)
+
+    async def _offer(
+        self, call: str, space_id: str, participant_id: str, offer_sdp: str, device: str
+    ) -> PublishAnswer:
         # JSON cannot carry lone surrogates, and no SDP has any.
         offer_sdp = offer_sdp.encode("utf-8", "replace").decode()
-        answer: PublishAnswer = await self._call("publish", space_id, participant_id, offer_sdp)
+        answer: PublishAnswer = await self._call(call, space_id, participant_id, offer_sdp, device)
         return answer
+
+    async def unlisten(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        return bool(await self._call("unlisten", space_id, participant_id, session_id))
+
+    async def has_session(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        return bool(await self._call("has_session", space_id, participant_id, session_id))
 
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         return bool(await self._call("unpublish", space_id, participant_id, session_id))

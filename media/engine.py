@@ -64,7 +64,7 @@ class RecordingFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishAnswer:
-    """A WHIP session that was set up: its id and the SDP answer."""
+    """A WHIP or WHEP session that was set up: its id and the SDP answer."""
 
     session_id: str
     sdp: str
@@ -154,6 +154,10 @@ class OfferRefused(EngineError):
     """The SDP offer is not one we can answer; the text says why, for the client."""
 
 
+class TooManySessions(EngineError):
+    """The participant has as many sessions in the room as one may have."""
+
+
 class RoomNotFound(EngineError):
     """No such room is open."""
 
@@ -170,14 +174,29 @@ class AudioEngine(Protocol):
     async def stop_recording(self, space_id: str, /) -> RecordingFacts | None:
         """Finish the recording at once and forget its audio; the room goes on unrecorded."""
 
-    async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
-        """Answer a WHIP offer. A newer session of the same participant replaces the older one."""
+    async def publish(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
+        """Answer a WHIP offer. A newer session of the same participant replaces the older one once it
+        connects, and ends what the participant's other devices listen to. Raises `TooManySessions`.
+        """
+
+    async def listen(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
+        """Answer a WHEP offer: everyone in the room but the participant, mixed, with low delay."""
+
+    async def unlisten(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        """End a listening session of a participant. False when there is none."""
+
+    async def has_session(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        """Whether a participant has this session, whichever way its sound goes."""
 
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         """End a session of a participant; what it had sent is still played out. False when there is none."""
 
     async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
-        """End every session of a participant in a room."""
+        """End every session of a participant in a room, both ways; nothing is sent after this returns."""
 
     async def set_muted(self, space_id: str, participant_id: str, muted: bool, /) -> None:
         """Drop (or take again) a participant's packets, also of sessions to come."""

@@ -40,6 +40,10 @@ class JitterConfig:
     window_ms: int = 2500
 
 
+# For a room in which somebody listens in real time: half the delay, and a little more concealment.
+IN_CONVERSATION = JitterConfig(start_delay_ms=30, high_mark_ms=40)
+
+
 class StepKind(Enum):
     """What the decoder should do next."""
 

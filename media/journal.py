@@ -32,6 +32,14 @@ class Spoke:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrackFile:
+    """A speaker's own track: a file in the recording's directory."""
+
+    participant_id: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
     """What the lines add up to."""
 
@@ -39,6 +47,7 @@ class Journal:
     gaps: tuple[Gap, ...] = ()
     open_gap: OpenGap | None = None
     spoke: tuple[Spoke, ...] = ()
+    tracks: tuple[TrackFile, ...] = ()
     ended: bool = False
 
 
@@ -72,6 +81,11 @@ def spoke(stretch: Spoke) -> bytes:
     )
 
 
+def track_begun(*, participant_id: str, file: str) -> bytes:
+    """A speaker's first packet: from here on they have a track."""
+    return _line(type="track", participant_id=participant_id, file=file)
+
+
 def ended(*, duration_ms: int, at_ms: int) -> bytes:
     """Nothing will be added any more."""
     return _line(type="end", duration_ms=duration_ms, at_ms=at_ms)
@@ -93,6 +107,7 @@ def parse(data: bytes) -> Journal:
         gaps=tuple(reader.gaps),
         open_gap=reader.open_gap,
         spoke=tuple(reader.spoke),
+        tracks=tuple(reader.tracks),
         ended=reader.ended,
     )
 
@@ -103,6 +118,7 @@ class _Reader:
         self.gaps: list[Gap] = []
         self.open_gap: OpenGap | None = None
         self.spoke: list[Spoke] = []
+        self.tracks: list[TrackFile] = []
         self.ended = False
 
     def read(self, fields: dict[str, Any]) -> None:
@@ -120,6 +136,10 @@ class _Reader:
                 self.ended = False
             case "end":
                 self.ended = True
+            case "track":
+                self.tracks.append(
+                    TrackFile(participant_id=str(fields["participant_id"]), file=str(fields["file"]))
+                )
             case "spoke":
                 self.spoke.append(
                     Spoke(

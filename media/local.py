@@ -7,13 +7,13 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 from media.engine import (
     EngineError,
     EngineEvent,
     LiveWindow,
-    OfferRefused,
     PublishAnswer,
     PublisherConnected,
     PublisherLost,
@@ -22,23 +22,26 @@ from media.engine import (
     RoomNotFound,
     RoomSpec,
     SpeakingChanged,
+    TooManySessions,
 )
 from media.ice import IceConfig
-from media.offer import parse_offer
+from media.offer import Offer, Way, parse_offer
 from media.publisher import Publisher
 from media.recorder import Recorder
+from media.returns import Listener
 from media.room import Room
 from media.store import RecordingStore
-from media.ticker import Ticker
+from media.ticker import TICKS_A_WAKE_UP, TICKS_A_WAKE_UP_IN_CONVERSATION, Ticker
 
 if TYPE_CHECKING:
     # aiortc takes half a second to import; the first publisher brings it, or `warm_up`.
-    from media.session import PublishSession
+    from media.session import Session
 
 log = logging.getLogger(__name__)
 
 MAX_EVENTS = 10_000
 MAX_SESSIONS_PER_ROOM = 64
+MAX_SESSIONS_PER_PARTICIPANT = 4
 CHECK_INTERVAL_NS = 1_000_000_000
 
 
@@ -71,12 +74,17 @@ class EventQueue:
 
 @dataclass(slots=True)
 class _Seat:
-    """A session and the publisher that it feeds."""
+    """A session, and the publisher that it feeds or the listener that feeds it."""
 
     room: Room
-    publisher: Publisher
-    session: "PublishSession | None" = None
+    member: Publisher | Listener
+    device: str
+    session: "Session | None" = None
     replaced: bool = False
+
+    @property
+    def participant_id(self) -> str:
+        return self.member.participant_id
 
 
 class LocalEngine:
@@ -158,56 +166,92 @@ class LocalEngine:
         except KeyError:
             raise RoomNotFound(f"no room is open for Space {space_id}") from None
 
-    # --- publishers ---
+    # --- sessions ---
 
-    async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
+    async def publish(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
         room = self._room(space_id)
         offer = parse_offer(offer_sdp)
-        if sum(seat.room is room for seat in self._seats.values()) >= MAX_SESSIONS_PER_ROOM:
-            raise OfferRefused(f"expected at most {MAX_SESSIONS_PER_ROOM} sessions in a room")
-        session_id = secrets.token_urlsafe(16)
         # One that has not connected yet gives way at once, a connected one when the newer connects.
         self._replace(room, participant_id, connected=False)
-        session = self._new_session(session_id, room=room, participant_id=participant_id)
+        self._check_limits(room, participant_id)
+        return await self._answer(_Seat(room, room.add_publisher(participant_id), device), offer)
+
+    async def listen(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
+        room = self._room(space_id)
+        offer = parse_offer(offer_sdp, way=Way.LISTEN)
+        self._check_limits(room, participant_id)
+        return await self._answer(_Seat(room, room.add_listener(participant_id), device), offer)
+
+    def _check_limits(self, room: Room, participant_id: str) -> None:
+        seats = [seat for seat in self._seats.values() if seat.room is room]
+        if sum(seat.participant_id == participant_id for seat in seats) >= MAX_SESSIONS_PER_PARTICIPANT:
+            raise TooManySessions(f"expected at most {MAX_SESSIONS_PER_PARTICIPANT} sessions a participant")
+        if len(seats) >= MAX_SESSIONS_PER_ROOM:
+            raise TooManySessions(f"expected at most {MAX_SESSIONS_PER_ROOM} sessions in a room")
+
+    async def _answer(self, seat: _Seat, offer: Offer) -> PublishAnswer:
+        session_id = secrets.token_urlsafe(16)
+        session = seat.session = self._new_session(session_id, seat.member)
+        self._seats[session_id] = seat
+        self._set_pace()
         try:
             return PublishAnswer(session_id=session_id, sdp=await session.answer(offer))
         except BaseException:
             self._end(session_id)
             raise
 
-    def _new_session(self, session_id: str, *, room: Room, participant_id: str) -> "PublishSession":
-        from media.session import PublishSession
+    def _new_session(self, session_id: str, member: Publisher | Listener) -> "Session":
+        from media.session import ListenSession, PublishSession
 
-        seat = _Seat(room=room, publisher=room.add_publisher(participant_id))
-        session = seat.session = PublishSession(
-            session_id=session_id,
-            config=self._ice,
-            sink=seat.publisher,
-            monotonic_ns=self._monotonic_ns,
-            on_connected=lambda: self._connected(session_id),
-            on_gone=lambda: self._gone(session_id),
-        )
-        self._seats[session_id] = seat
-        return session
+        common: dict[str, Any] = {
+            "session_id": session_id,
+            "config": self._ice,
+            "monotonic_ns": self._monotonic_ns,
+            "on_connected": lambda: self._connected(session_id),
+            "on_gone": lambda: self._gone(session_id),
+        }
+        if isinstance(member, Listener):
+            return ListenSession(listener=member, **common)
+        return PublishSession(sink=member, **common)
 
     def _connected(self, session_id: str) -> None:
-        seat = self._seats[session_id]
-        seat.publisher.connected = True
-        participant_id = seat.publisher.participant_id
+        seat = self._seats.get(session_id)
+        if seat is None:
+            return  # let go while it connected
+        seat.member.connected = True
+        if isinstance(seat.member, Listener):
+            return
         self._events.put(
             PublisherConnected(
-                space_id=seat.room.space_id, participant_id=participant_id, session_id=session_id
+                space_id=seat.room.space_id, participant_id=seat.participant_id, session_id=session_id
             )
         )
-        self._replace(seat.room, participant_id, connected=True, but=session_id)
+        self._replace(seat.room, seat.participant_id, connected=True, but=session_id)
+        self._end_listening_elsewhere(seat)
 
     def _replace(self, room: Room, participant_id: str, *, connected: bool, but: str = "") -> None:
-        for session_id, seat in list(self._seats.items()):
-            publisher = seat.publisher
-            same = seat.room is room and publisher.participant_id == participant_id and session_id != but
-            if same and publisher.connected == connected:
+        for session_id, seat in self._seats_of(room, participant_id):
+            publishes = isinstance(seat.member, Publisher) and session_id != but
+            if publishes and seat.member.connected == connected:
                 seat.replaced = True
                 self._end(session_id)
+
+    def _end_listening_elsewhere(self, publishing: _Seat) -> None:
+        """The device that publishes is the one that a participant is in the room with."""
+        for session_id, seat in self._seats_of(publishing.room, publishing.participant_id):
+            if isinstance(seat.member, Listener) and seat.device != publishing.device:
+                self._end(session_id)
+
+    def _seats_of(self, room: Room, participant_id: str) -> list[tuple[str, _Seat]]:
+        return [
+            (session_id, seat)
+            for session_id, seat in self._seats.items()
+            if seat.room is room and seat.participant_id == participant_id
+        ]
 
     def _end(self, session_id: str) -> bool:
         """Let a session go; closing its sockets is not waited for."""
@@ -221,29 +265,46 @@ class LocalEngine:
         seat = self._seats.pop(session_id, None)
         if seat is None:
             return
-        seat.publisher.leave()
         if seat.session is not None:
             self._own(seat.session.close(), name=f"close {session_id}")
+        if isinstance(seat.member, Listener):
+            seat.member.connected = False
+            seat.room.remove_listener(seat.member)
+            self._set_pace()
+            return
+        seat.member.leave()
         self._events.put(
             PublisherLost(
                 space_id=seat.room.space_id,
-                participant_id=seat.publisher.participant_id,
+                participant_id=seat.participant_id,
                 session_id=session_id,
                 replaced=seat.replaced,
             )
         )
 
+    def _set_pace(self) -> None:
+        """Tick in time where somebody listens in real time, else save the wake-ups."""
+        conversing = any(isinstance(seat.member, Listener) for seat in self._seats.values())
+        self.ticker.ticks_a_wake_up = TICKS_A_WAKE_UP_IN_CONVERSATION if conversing else TICKS_A_WAKE_UP
+
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        return self._holds(Publisher, space_id, participant_id, session_id) and self._end(session_id)
+
+    async def unlisten(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        return self._holds(Listener, space_id, participant_id, session_id) and self._end(session_id)
+
+    async def has_session(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        return self._holds(Publisher | Listener, space_id, participant_id, session_id)
+
+    def _holds(self, kind: type | UnionType, space_id: str, participant_id: str, session_id: str) -> bool:
         seat = self._seats.get(session_id)
-        if seat is None or (seat.room.space_id, seat.publisher.participant_id) != (space_id, participant_id):
+        if seat is None or not isinstance(seat.member, kind):
             return False
-        return self._end(session_id)
+        return (seat.room.space_id, seat.participant_id) == (space_id, participant_id)
 
     async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
-        room = self._room(space_id)
-        for session_id, seat in list(self._seats.items()):
-            if seat.room is room and seat.publisher.participant_id == participant_id:
-                self._end(session_id)
+        for session_id, _ in self._seats_of(self._room(space_id), participant_id):
+            self._end(session_id)
 
     async def set_muted(self, space_id: str, participant_id: str, muted: bool, /) -> None:
         self._room(space_id).set_muted(participant_id, muted=muted)

@@ -51,6 +51,12 @@ class Limiter:
         self._held_target = current
         return np.concatenate(ramps)
 
+    def fork(self) -> "Limiter":
+        """One that goes on from here by itself."""
+        other = Limiter()
+        other._held, other._held_target, other._gain = self._held, self._held_target, self._gain
+        return other
+
     @property
     def idle(self) -> bool:
         """Whether only silence is held back."""
@@ -62,6 +68,12 @@ class Mixer:
 
     def __init__(self) -> None:
         self._limiter = Limiter()
+
+    def fork(self) -> "Mixer":
+        """One that goes on from here with other voices; the first sound of both is the same."""
+        other = Mixer()
+        other._limiter = self._limiter.fork()
+        return other
 
     def mix(self, voices: Sequence[Pcm]) -> Pcm | None:
         """20 ms of the sum; the sound comes out 5 ms after it went in."""

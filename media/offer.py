@@ -1,13 +1,14 @@
-"""A WHIP offer (RFC 9725, RFC 8866), read once with bounds, and the answer to it.
+"""A WHIP or WHEP offer (RFC 9725, RFC 8866), read once with bounds, and the answer to it.
 
 The WebRTC stack never sees the stranger's text: `canonical_offer` writes anew the few facts that were
-understood. The publisher's ICE candidates are not among them. It connects to us, and this server
+understood. The peer's ICE candidates are not among them. It connects to us, and this server
 sends nothing to addresses that somebody wrote into an offer.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from media.engine import OfferRefused
 
@@ -16,6 +17,7 @@ MAX_LINES = 2_000
 MAX_MEDIA = 16
 MAX_FINGERPRINTS = 8
 PTIME_MS = 60
+RETURN_PTIME_MS = 20
 
 _MEDIA = re.compile(r"m=([a-z]{1,16}) (\d{1,5})(?:/\d{1,3})? ([A-Z/]{1,40}) ([!-~ ]{1,1000})")
 _RTPMAP = re.compile(r"(\d{1,3}) opus/48000(?:/\d)?", re.IGNORECASE)
@@ -26,6 +28,13 @@ _FINGERPRINT = re.compile(r"(sha-(?:256|384|512)) ([0-9A-F]{2}(?::[0-9A-F]{2}){3
 _SSRC = re.compile(r"(\d{1,10}) ")
 _DIRECTIONS = frozenset({"sendonly", "sendrecv", "recvonly", "inactive"})
 _SETUPS = frozenset({"actpass", "active", "passive"})
+
+
+class Way(StrEnum):
+    """Which way the sound of a session goes, seen from who offers."""
+
+    PUBLISH = "sendonly"  # WHIP
+    LISTEN = "recvonly"  # WHEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +49,9 @@ class OfferedMedia:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What an acceptable offer says. `media[audio_index]` is what will be received."""
+    """What an acceptable offer says. `media[audio_index]` is the one line that will be used."""
 
+    way: Way
     media: tuple[OfferedMedia, ...]
     audio_index: int
     payload_type: int
@@ -73,19 +83,20 @@ class _Section:
         return next((key for key, _ in reversed(self.attributes) if key in _DIRECTIONS), None)
 
 
-def parse_offer(text: str) -> Offer:
-    """Read an offer, or say in `OfferRefused` what is wrong with it."""
+def parse_offer(text: str, *, way: Way = Way.PUBLISH) -> Offer:
+    """Read an offer to publish or to listen, or say in `OfferRefused` what is wrong with it."""
     session, sections = _split(text)
     media = tuple(_described(section, number) for number, section in enumerate(sections))
     mids = [described.mid for described in media]
     if len(set(mids)) != len(mids):
         raise OfferRefused("expected every m-line to have a mid of its own")
-    index, payload_type = _find_audio(session, sections)
+    index, payload_type = _find_audio(session, sections, way=way)
     audio = sections[index]
     return Offer(
         media=media,
         audio_index=index,
         payload_type=payload_type,
+        way=way,
         ufrag=_credential(session, audio, "ice-ufrag", _UFRAG),
         password=_credential(session, audio, "ice-pwd", _PASSWORD),
         fingerprints=_fingerprints(session, audio),
@@ -131,7 +142,7 @@ def _formats(kind: str, offered: Sequence[str]) -> str:
     return " ".join(item for item in types if int(item) < 64 or 96 <= int(item) < 128) or "0"
 
 
-def _find_audio(session: _Section, sections: Sequence[_Section]) -> tuple[int, int]:
+def _find_audio(session: _Section, sections: Sequence[_Section], *, way: Way) -> tuple[int, int]:
     reason = "expected an audio m-line"
     for index, section in enumerate(sections):
         head = _MEDIA.fullmatch(section.head)
@@ -143,8 +154,8 @@ def _find_audio(session: _Section, sections: Sequence[_Section]) -> tuple[int, i
             reason = "expected Opus with a payload type of 96 to 127 on the audio m-line"
         elif "RTP/SAVPF" not in head[3]:
             reason = "expected UDP/TLS/RTP/SAVPF on the audio m-line"
-        elif direction not in ("sendonly", "sendrecv"):
-            reason = f"expected the audio m-line to be sendonly or sendrecv, got {direction}"
+        elif direction not in (way, "sendrecv"):
+            reason = f"expected the audio m-line to be {way} or sendrecv, got {direction}"
         elif int(head[2]) == 0 and not section.has("bundle-only"):
             reason = "expected an audio m-line that is not switched off by port 0"
         elif not section.has("rtcp-mux"):
@@ -190,7 +201,7 @@ def _setup(session: _Section, audio: _Section) -> str:
 def canonical_offer(offer: Offer) -> str:
     """The audio m-line alone, in our own words."""
     lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=group:BUNDLE 0"]
-    lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {offer.payload_type}", "c=IN IP4 0.0.0.0", "a=sendonly"]
+    lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {offer.payload_type}", "c=IN IP4 0.0.0.0", f"a={offer.way}"]
     lines += ["a=mid:0", "a=rtcp-mux", f"a=rtpmap:{offer.payload_type} opus/48000/2"]
     lines += [f"a=ice-ufrag:{offer.ufrag}", f"a=ice-pwd:{offer.password}"]
     lines += [f"a=fingerprint:{algorithm} {value}" for algorithm, value in offer.fingerprints]
@@ -198,14 +209,16 @@ def canonical_offer(offer: Offer) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-_KEPT = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:sha-256 ", "a=setup:", "a=candidate:")
+_TRANSPORT = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:sha-256 ", "a=setup:", "a=candidate:")
+_KEPT = {Way.PUBLISH: _TRANSPORT, Way.LISTEN: (*_TRANSPORT, "a=msid:", "a=ssrc:")}
+_ANSWERED = {Way.PUBLISH: "recvonly", Way.LISTEN: "sendonly"}
 
 
 def answer_for(offer: Offer, *, stack_answer: str, advertised: str | None) -> str:
     """The answer to the whole offer from the WebRTC stack's answer to the canonical one.
 
-    Asks for one Opus channel with in-band FEC, discontinuous transmission and 60 ms a packet: a
-    third of the packets, and of the CPU, of the usual 20 ms. `advertised` replaces the address of
+    Asks a publisher for one Opus channel with in-band FEC, discontinuous transmission and 60 ms a
+    packet: a third of the packets, and of the CPU, of the usual 20 ms. `advertised` replaces the address of
     every candidate (behind NAT, or in a container).
     """
     payload_type = offer.payload_type
@@ -215,14 +228,21 @@ def answer_for(offer: Offer, *, stack_answer: str, advertised: str | None) -> st
             lines += [f"m={media.kind} 0 {media.protocol} {media.formats}", "c=IN IP4 0.0.0.0", "a=inactive"]
             lines.append(f"a=mid:{media.mid}")
             continue
-        lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {payload_type}", "c=IN IP4 0.0.0.0", "a=recvonly"]
+        lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {payload_type}", "c=IN IP4 0.0.0.0"]
+        lines.append(f"a={_ANSWERED[offer.way]}")
         lines += [f"a=mid:{media.mid}", "a=rtcp-mux", f"a=rtpmap:{payload_type} opus/48000/2"]
-        wishes = f"minptime=20;ptime={PTIME_MS};maxptime={PTIME_MS};useinbandfec=1;usedtx=1;stereo=0"
-        lines += [f"a=fmtp:{payload_type} {wishes}", f"a=ptime:{PTIME_MS}", f"a=maxptime:{PTIME_MS}"]
-        kept = [line for line in stack_answer.splitlines() if line.startswith(_KEPT)]
+        lines += _opus(offer)
+        kept = [line for line in stack_answer.splitlines() if line.startswith(_KEPT[offer.way])]
         lines += [_readdressed(line, advertised=advertised) for line in kept]
         lines.append("a=end-of-candidates")
     return "\r\n".join(lines) + "\r\n"
+
+
+def _opus(offer: Offer) -> list[str]:
+    if offer.way is Way.LISTEN:
+        return [f"a=fmtp:{offer.payload_type} sprop-stereo=0", f"a=ptime:{RETURN_PTIME_MS}"]
+    wishes = f"minptime=20;ptime={PTIME_MS};maxptime={PTIME_MS};useinbandfec=1;usedtx=1;stereo=0"
+    return [f"a=fmtp:{offer.payload_type} {wishes}", f"a=ptime:{PTIME_MS}", f"a=maxptime:{PTIME_MS}"]
 
 
 def _readdressed(line: str, *, advertised: str | None) -> str:

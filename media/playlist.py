@@ -128,9 +128,10 @@ def render(
     first_fragment: int = 0,
     uri: str = PROGRAMME,
     ended: bool | None = None,
+    kind: str | None = None,
     start_s: float | None = None,
 ) -> str:
-    """The playlist from one fragment on: VOD when ended, else EVENT.
+    """The playlist from one fragment on: VOD when ended, else EVENT, if no `kind` is asked for.
 
     `first_fragment` is also the media sequence, so a fragment keeps its number when a trim moves.
     `start_s` asks players to begin there (`EXT-X-START`), negative from the end.
@@ -141,7 +142,7 @@ def render(
     head = header(
         init_bytes=index.init_bytes,
         started_at_ms=started,
-        kind="VOD" if over else "EVENT",
+        kind=kind or ("VOD" if over else "EVENT"),
         first=first_fragment,
         uri=uri,
     )

@@ -1,7 +1,7 @@
-"""A media process: `LocalEngine` behind a socket that it inherits, and how to start one.
+"""A media process: `LocalEngine` behind a socket that it inherits, and how to reach one.
 
-It is ready for calls before aiortc is imported, ends with its parent, and on SIGTERM or when the
-socket closes it closes the open fragment of every recording and exits within a second.
+It ends with its parent. When the socket closes it closes the open fragment of every recording and
+exits within a second.
 """
 
 import argparse
@@ -10,14 +10,12 @@ import ctypes
 import logging
 import signal
 import socket
-import sys
 import time
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from media.control import RemoteEngine, serve_engine
 from media.ice import IceConfig
+from media.launch import Launched
 
 if TYPE_CHECKING:
     from media.local import LocalEngine
@@ -26,48 +24,39 @@ log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
 SUSPEND_TIMEOUT_S = 0.8
+END_TIMEOUT_S = 1.2
 STREAM_LIMIT_BYTES = 256 * 1024
 _PR_SET_PDEATHSIG = 1
 
 
-async def start_media_process(
-    *, ice_address: str | None = None, ice_servers: tuple[str, ...] = (), log_level: str = "WARNING"
-) -> tuple[asyncio.subprocess.Process, RemoteEngine]:
-    """Start a media process and return once it answers calls. It logs to our standard error.
-
-    Raises `EngineUnavailable` when it does not come up. Start it from the main thread: Linux ends it
-    with the thread that started it.
-    """
-    ours, theirs = socket.socketpair()
-    arguments = ["-m", "media.process", "--fd", str(theirs.fileno()), "--log-level", log_level]
-    arguments += ["--ice-address", ice_address] if ice_address is not None else []
-    for server in ice_servers:
-        arguments += ["--ice-server", server]
-    with theirs:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            pass_fds=[theirs.fileno()],
-            stdin=asyncio.subprocess.DEVNULL,
-            # `-m` finds our package there, installed or not.
-            cwd=Path(__file__).parent.parent,
-        )
-    reader, writer = await asyncio.open_connection(sock=ours, limit=STREAM_LIMIT_BYTES)
+async def connect(launched: Launched) -> RemoteEngine:
+    """The engine of a launched process, once it answers calls. Raises `EngineUnavailable` when it does not."""
+    reader, writer = await asyncio.open_connection(sock=launched.socket, limit=STREAM_LIMIT_BYTES)
     engine = RemoteEngine(reader, writer)
     try:
         await engine.ping()
     except BaseException:
-        if process.returncode is None:
-            process.kill()
+        launched.process.kill()
         await engine.aclose()
         raise
-    return process, engine
+    return engine
+
+
+async def end(launched: Launched, engine: RemoteEngine) -> None:
+    """Close the socket, at which the process closes its recordings and ends; kill it when it does not."""
+    await engine.aclose()
+    ended = asyncio.create_task(asyncio.to_thread(launched.process.wait), name="end of media process")
+    if not (await asyncio.wait([ended], timeout=END_TIMEOUT_S))[0]:
+        launched.process.kill()
+    await ended
 
 
 def main(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...] = ()) -> None:
-    """Serve an engine over an inherited socket until it closes, or until SIGTERM."""
+    """Serve an engine over an inherited socket until it closes."""
     _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which tells us
+    # A signal to the whole group is for the parent, which closes the socket once it has told everybody.
+    for told_by_parent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told_by_parent, signal.SIG_IGN)
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -81,30 +70,17 @@ def _die_with_parent() -> None:
 
 
 async def _serve(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...]) -> None:
+    # Before the first call is answered: else the first publisher's first words would wait for the import.
+    import media.session  # noqa: F401
     from media.local import LocalEngine
 
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=fd), limit=STREAM_LIMIT_BYTES)
     engine = LocalEngine(ice=IceConfig(address=ice_address, servers=ice_servers), now_ms=_wall_ms)
-    serving = asyncio.create_task(serve_engine(reader, writer, engine), name="control")
-    warming = asyncio.create_task(asyncio.to_thread(_warm_up), name="warm up")
-    stopping = asyncio.create_task(stop.wait(), name="SIGTERM")
-    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-    await _shut_down(engine)
-    # The last events are on their way out; one turn of the loop sends them.
-    await asyncio.sleep(0.01)
-    ended = await asyncio.gather(*map(_cancelled, (serving, stopping, warming)), return_exceptions=True)
-    for error in ended:
-        if isinstance(error, Exception):
-            log.error("the media process ends after an error", exc_info=error)
-    writer.close()
-
-
-async def _cancelled(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    try:
+        await serve_engine(reader, writer, engine)
+    finally:
+        await _shut_down(engine)
+        writer.close()
 
 
 async def _shut_down(engine: "LocalEngine") -> None:
@@ -117,11 +93,6 @@ async def _shut_down(engine: "LocalEngine") -> None:
 
 def _wall_ms() -> int:
     return time.time_ns() // 1_000_000  # noqa: TID251 - the entry of a process of its own
-
-
-def _warm_up() -> None:
-    """Import aiortc before the first publisher waits for it."""
-    import media.session  # noqa: F401
 
 
 if __name__ == "__main__":

@@ -1,16 +1,32 @@
 """One publisher in a room: the sound of a session, muting, and whether somebody speaks."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 
+from media.jitter import JitterBuffer, JitterConfig
 from media.opus import Pcm, new_decoder
 from media.voice import PcmQueue, SpeakingDetector, Voice
+
+_numbers = count(1)
 
 
 class Publisher:
     """A `PacketSink` that becomes a voice. Muted, it takes nothing and falls silent at once."""
 
-    def __init__(self, *, participant_id: str, muted: bool, on_first_packet: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        participant_id: str,
+        muted: bool,
+        on_first_packet: Callable[[], None],
+        on_play: Callable[["Publisher", bytes, int], None] | None = None,
+        jitter: JitterConfig | None = None,
+    ) -> None:
         self.participant_id = participant_id
+        self.number = next(_numbers)
+        self._on_play = partial(on_play, self) if on_play is not None else None
+        self._jitter = jitter or JitterConfig()
         self.connected = False
         self.detector = SpeakingDetector()
         self.speaking_since_ms: int | None = None
@@ -29,6 +45,12 @@ class Publisher:
         if muted:  # what waits in the buffer was said before, but would be heard after
             self._source = None
 
+    def delay_by(self, config: JitterConfig) -> None:
+        """Change the delays from here on; what waits is heard, a little faster or slower."""
+        self._jitter = config
+        if isinstance(self._source, Voice):
+            self._source.jitter.config = config
+
     @property
     def leaving(self) -> bool:
         """Whether nothing more will come; what has come is still played."""
@@ -45,7 +67,8 @@ class Publisher:
         if self._muted or self._leaving:
             return
         if not isinstance(self._source, Voice):
-            self._source = Voice(decoder=new_decoder())
+            jitter = JitterBuffer(config=self._jitter)
+            self._source = Voice(decoder=new_decoder(), jitter=jitter, on_play=self._on_play)
             self._on_first_packet()
         self._source.push(payload, sequence=sequence, timestamp=timestamp, ssrc=ssrc)
 

@@ -28,6 +28,7 @@ from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES
 from media.opus import SAMPLE_RATE_HZ, Pcm
 from media.playlist import frames_to_ms
 from media.store import RecordingStore
+from media.tracks import Tracks
 from media.voice import TICK_SAMPLES
 from media.waveform import PeakMeter
 
@@ -69,6 +70,7 @@ class Recorder:
         self._in_thread = in_thread
         self._encoder = AacEncoder()
         self._meter = PeakMeter()
+        self._tracks = Tracks()
         self._frames: list[bytes] = []
         self._position_samples = 0
         self._origin_ns: int | None = None
@@ -90,6 +92,7 @@ class Recorder:
         self._gaps = list(repaired.journal.gaps)
         self._open_gap = repaired.journal.open_gap
         self._position_samples = repaired.scan.frames * FRAME_SAMPLES
+        self._tracks = Tracks(repaired.tracks)
         self._meter = PeakMeter(position_samples=self._position_samples)
         self._writer = asyncio.create_task(self._write(), name=f"recorder {self._recording_id}")
         self._writer.add_done_callback(self._writer_done)
@@ -139,6 +142,20 @@ class Recorder:
             self._interrupt(GapCause.NO_PUBLISHER)
             return
         self._put(block, tick_ns=tick_ns)
+
+    def keep_packet(
+        self, participant_id: str, session: int, payload: bytes, *, tick_ns: int, offset_samples: int
+    ) -> None:
+        """A packet of a speaker's session, for its track; it is heard so far into the tick at `tick_ns`."""
+        if self._closed or self.state is RecorderState.FAILED:
+            return
+        # The first sound is where the programme begins.
+        at = 0 if self.state is RecorderState.STARTING else self._expected_samples(tick_ns)
+        self._tracks.add(participant_id, session, payload, at_samples=at + offset_samples)
+
+    def end_track(self, session: int) -> None:
+        """A session is over; its track is ended with the next fragment."""
+        self._tracks.end(session)
 
     def spoke(self, stretch: Spoke) -> None:
         """Note who spoke when."""
@@ -227,11 +244,12 @@ class Recorder:
     def _cut(self) -> None:
         frames = self._frames[:FRAGMENT_FRAMES]
         del self._frames[:FRAGMENT_FRAMES]
-        peaks = self._meter.take()
+        peaks, pages = self._meter.take(), self._tracks.take()
 
         def append() -> None:
             self._store.append(frames)
             self._store.append_peaks(peaks)
+            self._store.append_tracks(pages)
 
         self._queue(append, frames=len(frames))
 
@@ -265,6 +283,8 @@ class Recorder:
     def _write_end(self, *, tick_ns: int) -> None:
         if self._open_gap is not None:
             self._end_gap(self._expected_samples(tick_ns) * 1000 // SAMPLE_RATE_HZ)
+        pages = self._tracks.finish()
+        self._queue(lambda: self._store.append_tracks(pages))
         self._journal(journal.ended(duration_ms=self.position_ms, at_ms=self._now_ms()))
         self._queue(self._store.end)
 
@@ -273,6 +293,8 @@ class Recorder:
         if not self._closed:
             if self.state is RecorderState.RECORDING:
                 self._interrupt(GapCause.RESTART)
+            pages = self._tracks.take()
+            self._queue(lambda: self._store.append_tracks(pages))
             await self._close()
         return self.facts
 

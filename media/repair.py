@@ -6,7 +6,7 @@ killed at any point. Must not run on a directory that is being written.
 
 import mmap
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from media import journal as journal_lines
@@ -14,6 +14,7 @@ from media.engine import GapCause, RecordingFacts
 from media.journal import JOURNAL, Journal
 from media.mp4 import FRAME_SAMPLES, Scan, scan
 from media.playlist import PLAYLIST, PROGRAMME, frames_to_ms, render_index
+from media.tracks import repair_tracks
 from media.waveform import PEAKS, peaks_for
 
 _NOTHING = Scan(init_bytes=0, fragments=(), whole_bytes=0, frames=0, next_sequence=1)
@@ -26,6 +27,7 @@ class Repaired:
     scan: Scan
     journal: Journal
     started_at_ms: int | None
+    tracks: dict[str, int] = field(default_factory=dict)
 
     @property
     def duration_ms(self) -> int:
@@ -89,7 +91,12 @@ def repair_files(directory: str | Path) -> Repaired:
         # The journal is gone: the file's last write is the best witness left.
         written_at_ms = round((folder / PROGRAMME).stat().st_mtime * 1000)
         started_at_ms = written_at_ms - frames_to_ms(found.frames)
-    repaired = Repaired(scan=found, journal=journal, started_at_ms=started_at_ms)
+    repaired = Repaired(
+        scan=found,
+        journal=journal,
+        started_at_ms=started_at_ms,
+        tracks=repair_tracks(folder),
+    )
     _repair_playlist(folder / PLAYLIST, repaired=repaired)
     _repair_peaks(folder / PEAKS, count=peaks_for(found.frames * FRAME_SAMPLES))
     return repaired

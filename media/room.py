@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from media.engine import EngineEvent, RecorderState, RecordingFacts, SpeakingChanged
+from media.jitter import IN_CONVERSATION, JitterConfig
 from media.journal import Spoke
-from media.mixer import Mixer
+from media.mixer import LOOKAHEAD_SAMPLES, Mixer
 from media.opus import Pcm
 from media.publisher import Publisher
 from media.recorder import Recorder
+from media.returns import Listener, ReturnMix, Spoken
 from media.window import WindowBuffer
 
 TICK_NS = 20_000_000
@@ -30,6 +32,7 @@ class Room:
         self.window = WindowBuffer(now_ms=now_ms())
         self.publishers: list[Publisher] = []
         self.muted: set[str] = set()
+        self.returns = ReturnMix()
         self._emit = emit
         self._now_ms = now_ms
         self._recorder = recorder
@@ -47,9 +50,30 @@ class Room:
             participant_id=participant_id,
             muted=participant_id in self.muted,
             on_first_packet=self._note_first_audio,
+            on_play=self._keep_packet,
+            jitter=self._delays,
         )
         self.publishers.append(publisher)
         return publisher
+
+    def add_listener(self, participant_id: str) -> Listener:
+        """Somebody who will hear the others in real time; the whole room answers faster from now on."""
+        listener = self.returns.add(participant_id)
+        self._set_delays()
+        return listener
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Nothing more is sent to this one."""
+        self.returns.remove(listener)
+        self._set_delays()
+
+    @property
+    def _delays(self) -> JitterConfig:
+        return IN_CONVERSATION if self.returns.listeners else JitterConfig()
+
+    def _set_delays(self) -> None:
+        for publisher in self.publishers:
+            publisher.delay_by(self._delays)
 
     def set_muted(self, participant_id: str, *, muted: bool) -> None:
         """From the next packet on, also of sessions to come."""
@@ -62,17 +86,33 @@ class Room:
         """Take 20 ms from every voice and pass their sum on."""
         self._tick_ns = tick_ns
         present = any(publisher.connected or not publisher.drained for publisher in self.publishers)
-        voices: list[Pcm] = []
+        spoken: list[Spoken] = []
         for publisher in self.publishers:
             pcm = publisher.pull()
             if pcm is not None:
-                voices.append(pcm)
+                spoken.append((publisher.participant_id, pcm))
             if publisher.detector.update(pcm):
                 self._speaking_changed(publisher)
-        mixed = self._mixer.mix(voices)
+        if self.returns.listeners:
+            self.returns.prepare(spoken, mixer=self._mixer)
+        mixed = self._mixer.mix([pcm for _, pcm in spoken])
+        if self.returns.listeners:
+            self.returns.send(spoken, mixed)
         self._write(mixed, present=present)
         if any(publisher.leaving for publisher in self.publishers):
             self._let_go()
+
+    def _keep_packet(self, publisher: Publisher, payload: bytes, offset_samples: int) -> None:
+        """For the speaker's own track: a packet that this tick begins to play."""
+        if self._recorder is not None:
+            at = offset_samples + LOOKAHEAD_SAMPLES
+            self._recorder.keep_packet(
+                publisher.participant_id,
+                publisher.number,
+                payload,
+                tick_ns=self._tick_ns,
+                offset_samples=at,
+            )
 
     def _write(self, mixed: Pcm | None, *, present: bool) -> None:
         recorder = self._recorder
@@ -85,6 +125,8 @@ class Room:
         gone = [publisher for publisher in self.publishers if publisher.leaving and publisher.drained]
         for publisher in gone:
             self.publishers.remove(publisher)
+            if self._recorder is not None:
+                self._recorder.end_track(publisher.number)
             if publisher.detector.speaking:
                 publisher.detector.speaking = False
                 self._speaking_changed(publisher)

@@ -1,25 +1,33 @@
-"""One WHIP session: ICE, DTLS and SRTP by aiortc, its packets through a tap to a sink."""
+"""One WHIP or WHEP session: ICE, DTLS and SRTP by aiortc, its packets through a tap or an outlet."""
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aioice.ice import get_host_addresses
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 
 from media.engine import EngineError, OfferRefused
 from media.ice import IceConfig
 from media.offer import Offer, answer_for, canonical_offer
-from media.tap import PacketSink, PacketTap, attach
+from media.outlet import PacketTrack, open_outlet
+from media.returns import Listener
+from media.tap import PacketSink, attach
 
 log = logging.getLogger(__name__)
 
 NEGOTIATION_TIMEOUT_S = 8.0
 SETUP_TIMEOUT_NS = 30_000_000_000
-# Publishers are asked for consent every 5 s (RFC 7675), so even a muted one is heard by then.
+# Peers are asked for consent every 5 s (RFC 7675), so even a silent one is heard by then.
 LOST_AFTER_NS = 10_000_000_000
 
 _STACK_ERRORS = (
@@ -49,8 +57,17 @@ def _addresses(config: IceConfig) -> tuple[list[str] | None, str | None]:
     return ["::" if ":" in config.address else "0.0.0.0"], config.address
 
 
-class PublishSession:
-    """Answers one offer and lives until `close`, or until the publisher is gone.
+class _Line(Protocol):
+    """A tap or an outlet."""
+
+    @property
+    def last_seen_ns(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Session:
+    """Answers one offer and lives until `close`, or until the peer is gone.
 
     `on_connected` and `on_gone` are called once each, `on_gone` also if it never connected.
     """
@@ -60,7 +77,6 @@ class PublishSession:
         *,
         session_id: str,
         config: IceConfig,
-        sink: PacketSink,
         monotonic_ns: Callable[[], int],
         on_connected: Callable[[], None],
         on_gone: Callable[[], None],
@@ -68,21 +84,18 @@ class PublishSession:
         self.session_id = session_id
         self.connected = False
         self._config = config
-        self._sink = sink
         self._monotonic_ns = monotonic_ns
         self._on_connected = on_connected
         self._on_gone = on_gone
         self._gone = False
-        self._tap: PacketTap | None = None
+        self._line: _Line | None = None
         self._created_ns = monotonic_ns()
-        self._payload_type = 0
         servers = [RTCIceServer(urls=url) for url in config.servers]
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._peer.on("connectionstatechange", self._state_changed)
 
     async def answer(self, offer: Offer) -> str:
         """The SDP answer. Raises `OfferRefused` when the stack cannot go along with the offer."""
-        self._payload_type = offer.payload_type
         try:
             async with asyncio.timeout(NEGOTIATION_TIMEOUT_S):
                 return await self._negotiate(offer)
@@ -92,26 +105,32 @@ class PublishSession:
             log.info("session %s: offer refused by the stack", self.session_id, exc_info=error)
             raise OfferRefused("the offer cannot be negotiated") from error
 
+    def _prepare(self, transceiver: RTCRtpTransceiver) -> None:
+        """Before the stack answers."""
+
+    def _open_line(self, transceiver: RTCRtpTransceiver, *, payload_type: int) -> _Line:
+        """Once the stack has answered: where the packets go, or come from."""
+        raise NotImplementedError
+
     async def _negotiate(self, offer: Offer) -> str:
         bind, advertised = _addresses(self._config)
         await self._peer.setRemoteDescription(RTCSessionDescription(canonical_offer(offer), "offer"))
-        receiver = self._peer.getTransceivers()[0].receiver
+        transceiver = self._peer.getTransceivers()[0]
         if bind is not None:
-            _bind(receiver.transport.transport._connection, addresses=bind)
+            _bind(transceiver.receiver.transport.transport._connection, addresses=bind)
+        self._prepare(transceiver)
         await self._peer.setLocalDescription(await self._peer.createAnswer())
-        self._tap = attach(
-            receiver, sink=self._sink, payload_type=offer.payload_type, monotonic_ns=self._monotonic_ns
-        )
+        self._line = self._open_line(transceiver, payload_type=offer.payload_type)
         stack_answer = self._peer.localDescription.sdp
         if "a=candidate:" not in stack_answer:
-            raise EngineError("no address to receive audio on: set the ICE address")
+            raise EngineError("no address for audio: set the ICE address")
         return answer_for(offer, stack_answer=stack_answer, advertised=advertised)
 
     def check(self, now_ns: int) -> None:
-        """Notice a publisher that never came, or went without a word. Call about once a second."""
+        """Notice a peer that never came, or went without a word. Call about once a second."""
         if self._gone:
             return
-        since = self._tap.last_seen_ns if self.connected and self._tap else self._created_ns
+        since = self._line.last_seen_ns if self.connected and self._line else self._created_ns
         limit = LOST_AFTER_NS if self.connected else SETUP_TIMEOUT_NS
         if now_ns - since > limit:
             self._leave()
@@ -133,9 +152,48 @@ class PublishSession:
         if self._gone:
             return
         self._gone = True
-        if self._tap is not None:
-            self._tap.close()
+        if self._line is not None:
+            self._line.close()
         self._on_gone()
+
+
+class PublishSession(Session):
+    """WHIP: the peer's packets go into a sink."""
+
+    def __init__(self, *, sink: PacketSink, **common: Any) -> None:
+        super().__init__(**common)
+        self._sink = sink
+
+    def _open_line(self, transceiver: RTCRtpTransceiver, *, payload_type: int) -> _Line:
+        return attach(
+            transceiver.receiver,
+            sink=self._sink,
+            payload_type=payload_type,
+            monotonic_ns=self._monotonic_ns,
+        )
+
+
+class ListenSession(Session):
+    """WHEP: a listener's packets go to the peer."""
+
+    def __init__(self, *, listener: Listener, **common: Any) -> None:
+        super().__init__(**common)
+        self._listener = listener
+        self._track = PacketTrack()
+
+    def _prepare(self, transceiver: RTCRtpTransceiver) -> None:
+        transceiver.sender.replaceTrack(self._track)
+        transceiver.direction = "sendonly"
+
+    def _open_line(self, transceiver: RTCRtpTransceiver, *, payload_type: int) -> _Line:
+        outlet = open_outlet(
+            transceiver.sender,
+            track=self._track,
+            payload_type=payload_type,
+            monotonic_ns=self._monotonic_ns,
+        )
+        self._listener.outlet = outlet
+        return outlet
 
 
 def _bind(connection: Any, *, addresses: list[str]) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from media.encoder import programme_init, silent_frame
-from media.journal import JOURNAL
+from media.journal import JOURNAL, track_begun
 from media.mp4 import FRAGMENT_FRAMES, Fragment, fragment
 from media.playlist import ENDLIST, PLAYLIST, PROGRAMME, entry, header
 from media.repair import Repaired, repair_files
+from media.tracks import TRACKS, Pages
 from media.waveform import PEAKS
 
 # Silence is written in pieces of about 4 minutes, some 180 kB.
@@ -70,6 +71,15 @@ class RecordingStore:
         if peaks:
             with (self._folder / PEAKS).open("ab") as file:
                 file.write(peaks)
+
+    def append_tracks(self, taken: Sequence[Pages]) -> None:
+        """Pages of speakers' tracks; written, not synced: a power cut may cost seconds of a track."""
+        for pages in taken:
+            if pages.begins:
+                (self._folder / TRACKS).mkdir(exist_ok=True)
+                self.append_journal(track_begun(participant_id=pages.participant_id, file=pages.file))
+            with (self._folder / pages.file).open("ab") as file:
+                file.write(pages.data)
 
     def append_journal(self, lines: bytes) -> None:
         """Lines that must survive."""

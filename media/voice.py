@@ -1,5 +1,7 @@
 """One publisher's sound: packets in as they come, 20 ms of PCM out at every tick."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from media.jitter import JitterBuffer, Step, StepKind
@@ -19,7 +21,15 @@ QUIET_AFTER_TICKS = 15  # 300 ms
 class Voice:
     """Decodes what the jitter buffer lets through. `pull` is `None` while nothing is to be heard."""
 
-    def __init__(self, *, decoder: Decoder, jitter: JitterBuffer | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        decoder: Decoder,
+        jitter: JitterBuffer | None = None,
+        on_play: Callable[[bytes, int], None] | None = None,
+    ) -> None:
+        """`on_play` hears of each packet when it is played, in order, and at which sample of this tick."""
+        self._on_play = on_play
         self.jitter = jitter or JitterBuffer()
         self.decoder = decoder
         self._rest: Pcm = np.zeros(0, np.float32)
@@ -41,6 +51,8 @@ class Voice:
         while have < TICK_SAMPLES:
             step = self.jitter.next(TICK_SAMPLES - have)
             heard = heard or step.kind is not StepKind.SILENCE
+            if step.kind is StepKind.PLAY and self._on_play is not None:
+                self._on_play(step.payload, have)
             part = self._perform(step)
             have += len(part)
             parts.append(part)

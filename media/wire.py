@@ -25,7 +25,13 @@ _TYPES: dict[str, type[Any]] = {
 }
 _ERRORS: dict[str, type[engine.EngineError]] = {
     kind.__name__: kind
-    for kind in (engine.EngineError, engine.EngineUnavailable, engine.OfferRefused, engine.RoomNotFound)
+    for kind in (
+        engine.EngineError,
+        engine.EngineUnavailable,
+        engine.OfferRefused,
+        engine.RoomNotFound,
+        engine.TooManySessions,
+    )
 }
 _HINTS = {kind: get_type_hints(kind) for kind in _TYPES.values()}
 

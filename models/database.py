@@ -60,8 +60,11 @@ async def close() -> None:
 
 async def migrate(url: str) -> None:
     """Bring the database to the newest migration; an up-to-date one is left alone."""
-    await run_migrations(config=config(url))
-    await Tortoise.close_connections()
+    try:
+        await run_migrations(config=config(url))
+    finally:
+        # A connection that stays open has a thread, and that thread would keep a failed start from ending.
+        await Tortoise.close_connections()
 
 
 async def pending_changes() -> Sequence[MigrationWriter]:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import strawberry
 
+from models.account import Account
 from schema.rows import Rows
 from services.house import House
 from services.viewers import Viewer
@@ -22,6 +23,12 @@ class Context:
 
     def __post_init__(self) -> None:
         self.refresh()
+
+    async def renew(self) -> None:
+        """Read the account anew: a socket lives longer than what was read when it opened."""
+        if self.viewer.account is not None:
+            self.viewer.account = await Account.get(id=self.viewer.account.id)
+            self.viewer.account.suspension = self.viewer.account.suspended_at(self.house.clock.now())
 
     def refresh(self) -> None:
         """Forget what was read: before and after a mutation, and before each event of a subscription."""

@@ -175,6 +175,15 @@ class SetParticipantRoleInput:
     role: AssignableRole = _needed("SPEAKER for someone whose hand is raised; LISTENER: back to listening.")
 
 
+@strawberry.input(description="Whose microphone, on or off.")
+class SetMutedInput:
+    """Whose microphone, on or off."""
+
+    space_id: strawberry.ID = _needed(_SPACE)
+    user_id: strawberry.ID = _needed(_PERSON)
+    muted: bool = _needed("True: off. Anyone may mute themselves, host and co-hosts others.")
+
+
 @strawberry.input(description="Where playback starts.")
 class TrimRecordingInput:
     """Where playback starts."""

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import strawberry
+import structlog
+from tortoise.exceptions import OperationalError
 
 from schema.context import Info
 from schema.links import MediaLink
@@ -13,8 +15,11 @@ from schema.people import User, Viewer
 from schema.recordings import Recording
 from schema.spaces import Participant, Space
 from schema.timeline import TimelineItem
-from services.errors import ErrorCode, SpacesError
+from services.errors import ErrorCode, SpacesError, Unavailable
 
+log = structlog.get_logger(__name__)
+
+_RETRY_AFTER_MS = 5000
 _ERRORS = "What went wrong; empty on success. With errors nothing has changed."
 
 
@@ -56,9 +61,13 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
         async def guarded(root: Any, info: Info, **arguments: Any) -> Any:
             info.context.refresh()
             try:
+                await info.context.renew()
                 return await resolver(root, info, **arguments)
             except SpacesError as error:
                 return payload(errors=[user_error(error)])
+            except OperationalError:
+                log.exception("the database refused a change", mutation=info.field_name)
+                return payload(errors=[user_error(Unavailable(retry_after_ms=_RETRY_AFTER_MS))])
             finally:
                 info.context.refresh()
 
@@ -170,7 +179,10 @@ class JoinSpacePayload(Payload):
     participant: Participant | None = _object(_PARTICIPANT)
     space: Space | None = _object(_SPACE)
     whip_url: str | None = _object("Where to publish audio (WHIP, RFC 9725); null for listeners.")
-    media_token: str | None = _object("The bearer token for whipUrl; null for listeners.")
+    whep_url: str | None = _object("Where to hear the others in real time (WHEP); null for listeners.")
+    media_token: str | None = _object(
+        "The bearer token for whipUrl and whepUrl, one a device; null for listeners."
+    )
     live: MediaLink | None = _object("Where everyone can listen (HLS).")
 
 
@@ -191,6 +203,13 @@ class AcknowledgeRecordingPayload(Payload):
 @strawberry.type(description="What raiseHand answers.")
 class RaiseHandPayload(Payload):
     """What raiseHand answers."""
+
+    participant: Participant | None = _object(_PARTICIPANT)
+
+
+@strawberry.type(description="What setMuted answers.")
+class SetMutedPayload(Payload):
+    """What setMuted answers."""
 
     participant: Participant | None = _object(_PARTICIPANT)
 

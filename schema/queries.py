@@ -30,7 +30,7 @@ from schema.rollout import RecordingRollout, rollout_of
 from schema.rows import Wanted
 from schema.spaces import Space
 from schema.timeline import TimelineConnection, timeline_connection
-from services import live, rollout, visibility
+from services import live, rollout, text, visibility
 from services.errors import InvalidInput, NotFound
 
 _NODES: dict[str, type[Model]] = {
@@ -92,7 +92,8 @@ class Query:
         return list(await asyncio.gather(*(_node(info.context, one) for one in ids)))
 
     @strawberry.field(description="The account that asks; null for an anonymous viewer.")
-    def viewer(root: Any, info: Info) -> Viewer | None:
+    async def viewer(root: Any, info: Info) -> Viewer | None:
+        await info.context.renew()
         return info.context.viewer.account  # type: ignore[return-value]
 
     @strawberry.field(description="The person with this handle, in upper or lower case.")
@@ -100,9 +101,10 @@ class Query:
         root: Any, info: Info, handle: Annotated[str, strawberry.argument(description="Without the @.")]
     ) -> User | None:
         rows = Account.filter(await visibility.accounts(info.context.viewer))
-        if not handle.isascii() or "\0" in handle:
+        handle_key = text.handle_key(handle)
+        if handle_key is None:
             return None
-        return await rows.filter(handle_key=handle.lower(), deleted_at=None).first()  # type: ignore[return-value]
+        return await rows.filter(handle_key=handle_key, deleted_at=None).first()  # type: ignore[return-value]
 
     @strawberry.field(description="The Space with this id.")
     async def space(root: Any, info: Info, id: _Id) -> Space | None:
@@ -153,7 +155,7 @@ class Query:
         space = await visibility.visible_space(context.viewer, ids.read(space_id, "Space", path="spaceId"))
         most = 100 if first is None else first
         sequence = live.place_in_space(context.house, space, after) if after else 0
-        found = await live.events_after(space.id, sequence, most=most + 1)
+        found = await live.events_after(context.viewer, space.id, sequence, most=most + 1)
         heard = [live.heard(event) for event in found[:most]]
         edges = [Edge[Any](cursor=event.cursor, node=event) for event in heard]
         cursors = [event.cursor for event in heard]

@@ -7,19 +7,22 @@ from typing import Annotated, Any
 import strawberry
 
 from media.waveform import waveform as read_waveform
+from models.account import Account
 from models.playback_position import PlaybackPosition
 from models.recording import Recording as RecordingRow
 from models.recording import RecordingStatus
 from models.space import Space as SpaceRow
+from schema.connections import After, Connection, First, connection_of
 from schema.context import Context, Info
 from schema.links import MediaLink, media_link
 from schema.nodes import Node, RowType
+from schema.people import User
 from schema.retention import Retention, ReviewOpening, openings_of, retention_of
-from schema.rows import Relation
+from schema.rows import Page, Relation
 from schema.scalars import ByteCount
 from schema.sources import column, computed, relation
 from schema.spaces import Space
-from services import playback, retention, visibility
+from services import archives, cursors, playback, retention, visibility
 from services.errors import InvalidInput
 from services.links import LinkKind
 
@@ -63,6 +66,12 @@ def _download(row: RecordingRow, context: Context) -> MediaLink | None:
     return _link(row, context, LinkKind.DOWNLOAD)
 
 
+def _archive(row: RecordingRow, context: Context) -> MediaLink | None:
+    if not visibility.may_download(row, context.viewer, context.now):
+        return None
+    return _link(row, context, LinkKind.ARCHIVE)
+
+
 def _link(row: RecordingRow, context: Context, kind: LinkKind) -> MediaLink:
     return media_link(
         context.house, playback.recording_link(context.house, row, context.viewer, context.now, kind)
@@ -72,6 +81,22 @@ def _link(row: RecordingRow, context: Context, kind: LinkKind) -> MediaLink:
 async def _position(row: RecordingRow, context: Context) -> int | None:
     found = await context.rows.one(_POSITION, row.id)
     return found.position_ms if found else None
+
+
+@strawberry.type(description="A stretch in which somebody spoke.")
+class SpeakerTurn:
+    """A stretch in which somebody spoke."""
+
+    user: User = relation(Account, "Who spoke.", key="account_id")
+    start_ms: int = column("start_ms", "From here, in ms since the first audio.")
+    end_ms: int = column("end_ms", "Up to here.")
+
+
+def _turn_place(after: str | None) -> tuple[int, int, str] | None:
+    if not after:
+        return None
+    _, start_ms, end_ms, account_id = cursors.unpack(after, (str, int, int, str))
+    return int(start_ms), int(end_ms), str(account_id)
 
 
 @strawberry.type(description="What was said in a Space. The object stays when its bytes are gone.")
@@ -92,6 +117,9 @@ class Recording(RowType, Node):
     start_offset_ms: int = column("start_offset_ms", "Where playback starts, as the host trimmed it.")
     playback: MediaLink | None = computed(_playback, "HLS; null unless AVAILABLE and the viewer may hear it.")
     download: MediaLink | None = computed(_download, "The full-length programme in one file, for the host.")
+    archive: MediaLink | None = computed(
+        _archive, "Programme and every speaker's track, zipped, for the host."
+    )
     play_count: int = column("play_count", "How many listenings there were.")
     share_count: int = column("share_count", "How many share cards there are.")
     viewer_can_play: bool = computed(
@@ -114,6 +142,20 @@ class Recording(RowType, Node):
         openings_of,
         "Openings of the review copy, the newest first: for moderators, and for the host once the case is closed.",
     )
+
+    @strawberry.field(
+        description="Who spoke when, in order. Empty once nobody can play it; while it is live, up to the last pause."
+    )
+    async def speaker_turns(
+        root: Any, info: Info, first: First = 100, after: After = strawberry.UNSET
+    ) -> Connection[SpeakerTurn]:
+        context, place = info.context, _turn_place(after or None)
+        found = await archives.speaker_turns(
+            context.house, context.viewer, root, first=100 if first is None else first, after=place
+        )
+        marks = [cursors.pack(["t", *turn.place]) for turn in found.turns]
+        page = Page(rows=found.turns, cursors=marks, has_next=found.has_next, has_previous=place is not None)
+        return connection_of(page)
 
     @strawberry.field(
         description="Exactly `points` peaks (1 to 2000) for drawing, 0 to 255, evenly spaced over the duration;"

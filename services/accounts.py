@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -23,6 +24,8 @@ from services.viewers import Viewer
 # The least that OWASP's password storage cheat sheet asks of Argon2id: 19 MiB, 2 passes, 1 lane.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _NOBODYS_HASH = _HASHER.hash(secrets.token_urlsafe(16))
+# Whose turn it is to guess, an account; gone when nobody waits.
+_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 _HOUR_S = 3600.0
 _TOKEN_PREFIX = "sps_"  # noqa: S105 (tells leaked tokens apart from other strings)
 
@@ -103,19 +106,25 @@ async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, passw
 async def sign_in(house: House, *, handle: str, password: str) -> SignedIn:
     """Open a session. The answer does not tell a wrong password from an unknown handle."""
     key = f"sign-in:{hashlib.sha256(handle.lower().encode(errors='replace')).hexdigest()}"
+    # One guess at an account at a time: else many at once would all come before the first is counted.
+    async with _turns.setdefault(key, asyncio.Lock()):
+        account = await _guess(house, key, handle=handle, password=password)
+    async with change(house) as made:
+        return await _open_session(house, account, made.now)
+
+
+async def _guess(house: House, key: str, *, handle: str, password: str) -> Account:
     window = house.rules.failed_sign_ins_within.total_seconds()
     limit = house.rules.failed_sign_ins
     if house.rules.rate_limits and (wait := house.limiter.peek(key, limit=limit, per_seconds=window)):
         raise RateLimited("Too many failed sign-ins for this account. Wait a while.", retry_after_ms=wait)
-    account = (
-        await Account.get_or_none(handle_key=handle.lower(), deleted_at=None) if handle.isascii() else None
-    )
+    handle_key = text.handle_key(handle)
+    account = await Account.get_or_none(handle_key=handle_key, deleted_at=None) if handle_key else None
     hashed = account.password_hash if account else _NOBODYS_HASH
     if not await asyncio.to_thread(_verify, hashed, password) or account is None:
         house.limiter.check(key, limit=limit, per_seconds=window)
         raise Unauthenticated("Handle or password is wrong. Check both and try again.")
-    async with change(house) as made:
-        return await _open_session(house, account, made.now)
+    return account
 
 
 def _verify(hashed: str, password: str) -> bool:
@@ -140,14 +149,17 @@ async def update(
 ) -> Viewer:
     """Change the profile or the default for recording; None stays."""
     account = viewer.signed_in()
-    async with change(house):
-        if name is not None:
-            account.name = text.line(name, "name", most=100)
-        if bio is not None:
-            account.bio = text.optional(bio, "bio", most=500)
-        if records is not None:
-            account.records_by_default = records
-        await account.save(update_fields=["name", "bio", "records_by_default"])
+    changes: dict[str, object] = {}
+    if name is not None:
+        changes["name"] = text.line(name, "name", most=100)
+    if bio is not None:
+        changes["bio"] = text.optional(bio, "bio", most=500)
+    if records is not None:
+        changes["records_by_default"] = records
+    if changes:
+        async with change(house):
+            await Account.filter(id=account.id).update(**changes)
+        await account.refresh_from_db()
     return viewer
 
 
@@ -155,7 +167,7 @@ async def visible_account(viewer: Viewer, account_id: UUID) -> Account:
     """The account, as far as the viewer may see it. Raises NotFound."""
     account = await Account.filter(await visibility.accounts(viewer), id=account_id).first()
     if account is None:
-        raise NotFound
+        raise NotFound(path=["userId"])
     return account
 
 
@@ -167,7 +179,7 @@ async def follow(house: House, viewer: Viewer, account_id: UUID) -> Account:
     async with change(house) as made:
         other = await visible_account(viewer, account_id)
         if other.deleted_at is not None:
-            raise NotFound
+            raise NotFound(path=["userId"])
         if not await Follow.exists(follower_id=me.id, followee_id=other.id):
             await Follow.create(id=new_id(), follower_id=me.id, followee_id=other.id, created_at=made.now)
             await _count_follow(me.id, other.id, 1)
@@ -194,7 +206,8 @@ async def _count_follow(follower_id: UUID, followee_id: UUID, by: int) -> None:
 async def promote(house: House, handle: str) -> Account:
     """Make an account a moderator. Raises NotFound."""
     async with change(house) as made:
-        account = await Account.get_or_none(handle_key=handle.lower(), deleted_at=None)
+        handle_key = text.handle_key(handle)
+        account = await Account.get_or_none(handle_key=handle_key, deleted_at=None) if handle_key else None
         if account is None:
             raise NotFound(f"No account has the handle '{handle}'.")
         account.is_moderator = True

@@ -60,6 +60,6 @@ class EventCursor:
             at = from_ms(int(at_ms))
         except OverflowError as error:
             raise _bad() from error
-        if at + kept <= now:
+        if at <= now - kept:
             raise CursorExpired
         return cls(stream=stream, sequence=int(sequence), at=at)

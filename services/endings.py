@@ -1,11 +1,11 @@
 """How a Space ends: by its host, by a moderator, or by one of its clocks."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from tortoise.expressions import Q
-from tortoise.functions import Min
+from tortoise.queryset import QuerySet
 
 from media.engine import EngineError, RecordingFacts, RoomNotFound
 from media.repair import finish
@@ -37,6 +37,8 @@ async def end_at(house: House, space_id: UUID, *, at: datetime, actor_id: UUID |
     """End a live Space as of `at` and finish its recording."""
     async with change(house) as made:
         space = await made.space(space_id)
+        # A clock that was set back must not end a Space before it began.
+        at = max(at, space.started_at or at)
         move_space(space, SpaceState.ENDED, at)
         await Participant.filter(space_id=space.id, left_at=None).update(
             left_at=at, is_connected=False, is_speaking=False, hand_raised=False
@@ -109,13 +111,24 @@ async def due_spaces(rules: Rules, now: datetime) -> list[UUID]:
 
 
 async def next_deadline(rules: Rules) -> datetime | None:
-    """The next moment at which a lost host's window closes."""
-    found = await Space.filter(state=SpaceState.LIVE).annotate(first=Min("host_lost_at")).values("first")
-    first = found[0]["first"] if found else None
-    if first is None:
-        return None
-    at: datetime = Space._meta.fields_map["host_lost_at"].to_python_value(first)
-    return at + rules.reconnect_window
+    """The next moment at which a Space ends or lapses by itself."""
+    live = Space.filter(state=SpaceState.LIVE)
+    firsts = [
+        await _first(live.filter(host_lost_at__isnull=False), "host_lost_at", rules.reconnect_window),
+        await _first(live, "started_at", rules.longest_space),
+        await _first(
+            Space.filter(state=SpaceState.SCHEDULED, scheduled_start__isnull=False),
+            "scheduled_start",
+            rules.unlaunched_after,
+        ),
+    ]
+    return min((first for first in firsts if first is not None), default=None)
+
+
+async def _first(spaces: QuerySet[Space], column: str, window: timedelta) -> datetime | None:
+    """The earliest instant of a column among some Spaces, and the window after it."""
+    found = await spaces.order_by(column).first()
+    return getattr(found, column) + window if found is not None else None
 
 
 async def end_due(house: House, space_id: UUID) -> None:
@@ -138,11 +151,5 @@ async def end_due(house: House, space_id: UUID) -> None:
 async def _cancel_unlaunched(house: House, space_id: UUID, now: datetime) -> None:
     async with change(house) as made:
         space = await made.space(space_id)
-        start = space.scheduled_start
-        if space.state is SpaceState.SCHEDULED and start and start + house.rules.unlaunched_after <= now:
+        if spaces.lapses_at(space, house.rules) <= now:
             await spaces.call_off(made, space)
-
-
-def reconnect_until(space: Space, rules: Rules) -> datetime | None:
-    """Until when a lost host can come back."""
-    return space.host_lost_at + rules.reconnect_window if space.host_lost_at else None

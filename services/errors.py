@@ -1,6 +1,8 @@
 """Every error that a person can meet. The class docstring is the sentence shown, with the way out."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class ErrorCode(StrEnum):
@@ -33,6 +35,8 @@ class SpacesError(Exception):
 
     code: ErrorCode
     status = 400
+    # Headers that an HTTP answer with this error needs.
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
-"""Where sound meets rows: who may publish, and what the audio plane reports."""
+"""Where sound meets rows: who may publish and listen in real time, and what the audio plane reports."""
 
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from uuid import UUID
 
 from media.engine import (
@@ -16,6 +18,7 @@ from media.engine import (
     RecordingFacts,
     RoomNotFound,
     SpeakingChanged,
+    TooManySessions,
 )
 from models.account import Account
 from models.participant import PUBLISHING_ROLES, Participant, ParticipantRole
@@ -25,6 +28,7 @@ from services import participation
 from services.changes import change
 from services.errors import (
     AlreadyEnded,
+    CapacityReached,
     ConsentRequired,
     Forbidden,
     InvalidInput,
@@ -48,8 +52,8 @@ _STATUS = {
 }
 
 
-async def _publisher(house: House, token: str | None, space_id: UUID) -> tuple[Space, Participant]:
-    """Who may publish into a Space with a media token. Raises what WHIP answers."""
+async def _participant(house: House, token: str | None, space_id: UUID) -> tuple[Space, Participant]:
+    """Whose media token this is, in which Space. Raises what WHIP and WHEP answer."""
     if token is None:
         raise Unauthenticated("Send the mediaToken of joinSpace as `Authorization: Bearer …`.")
     try:
@@ -67,30 +71,71 @@ async def _publisher(house: House, token: str | None, space_id: UUID) -> tuple[S
     return space, found
 
 
-async def publish(house: House, token: str | None, space_id: UUID, offer_sdp: str) -> PublishAnswer:
-    """Answer a WHIP offer of a host, co-host or speaker who has acknowledged the recording."""
-    space, found = await _publisher(house, token, space_id)
+async def _speaker(house: House, token: str | None, space_id: UUID) -> tuple[Space, Participant]:
+    """A host, co-host or speaker in a live Space, by media token."""
+    space, found = await _participant(house, token, space_id)
     if space.state is SpaceState.SCHEDULED:
         raise NotLive
     if space.state is not SpaceState.LIVE:
         raise AlreadyEnded
     await _still_sees(house, found, space)
+    _expect_role(found)
+    return space, found
+
+
+def _expect_role(found: Participant) -> None:
     if found.left_at is not None or found.role not in PUBLISHING_ROLES:
-        raise Forbidden("Listeners cannot publish. Raise a hand first.")
+        raise Forbidden("Listeners cannot publish, and hear the Space by HLS. Raise a hand first.")
+
+
+async def publish(house: House, token: str | None, space_id: UUID, offer_sdp: str) -> PublishAnswer:
+    """Answer a WHIP offer of a host, co-host or speaker who has acknowledged the recording."""
+    space, found = await _speaker(house, token, space_id)
     if not participation.has_consented(house, space, found):
         raise ConsentRequired
+    return await _open(house, space, found, house.engine.publish, offer_sdp, device=_device(token))
+
+
+async def listen(house: House, token: str | None, space_id: UUID, offer_sdp: str) -> PublishAnswer:
+    """Answer a WHEP offer of a host, co-host or speaker: they hear the others in real time."""
+    space, found = await _speaker(house, token, space_id)
+    return await _open(house, space, found, house.engine.listen, offer_sdp, device=_device(token))
+
+
+def _device(token: str | None) -> str:
+    """joinSpace answers each device a token of its own."""
+    return sha256((token or "").encode()).hexdigest()[:16]
+
+
+async def _open(
+    house: House,
+    space: Space,
+    found: Participant,
+    answer: Callable[[str, str, str, str], Awaitable[PublishAnswer]],
+    offer_sdp: str,
+    *,
+    device: str,
+) -> PublishAnswer:
+    room, person = str(space.id), str(found.account_id)
     try:
-        return await _answer(house, space, found, offer_sdp)
+        await _ready_room(house, space, found)
+        answered = await answer(room, person, offer_sdp, device)
+        await _check_again(house, space, found)
     except OfferRefused as error:
         raise InvalidInput(f"The SDP offer cannot be answered: {error}") from error
+    except TooManySessions as error:
+        raise CapacityReached(
+            "You have as many audio sessions in this Space as one may have. End one of them first."
+        ) from error
     except EngineError as error:
         raise Unavailable(
             "The audio service cannot be reached. Try again shortly.", retry_after_ms=1000
         ) from error
+    return answered
 
 
-async def _answer(house: House, space: Space, found: Participant, offer_sdp: str) -> PublishAnswer:
-    """The engine's answer. A room that a restart of the audio plane lost is opened again first."""
+async def _ready_room(house: House, space: Space, found: Participant) -> None:
+    """Tell the room who is muted. One that a restart of the audio plane lost is opened again first."""
     room, person = str(space.id), str(found.account_id)
     try:
         await house.engine.set_muted(room, person, found.is_muted)
@@ -98,11 +143,23 @@ async def _answer(house: House, space: Space, found: Participant, offer_sdp: str
         recording = await Recording.get_or_none(space_id=space.id, status__in=list(ICON_ON))
         await house.engine.open_room(room_spec(house, space, recording))
         await house.engine.set_muted(room, person, found.is_muted)
-    return await house.engine.publish(room, person, offer_sdp)
+
+
+async def _check_again(house: House, space: Space, found: Participant) -> None:
+    """What was decided while the engine answered holds too: no session outlives the right to it."""
+    was_muted = found.is_muted
+    await found.refresh_from_db()
+    if found.is_muted is not was_muted:
+        await house.engine.set_muted(str(space.id), str(found.account_id), found.is_muted)
+    try:
+        _expect_role(found)
+    except Forbidden:
+        await house.engine.remove_participant(str(space.id), str(found.account_id))
+        raise
 
 
 async def _still_sees(house: House, found: Participant, space: Space) -> None:
-    """A block or a suspension since joining ends the right to publish."""
+    """A block or a suspension since joining ends the right to publish and to listen."""
     account = await Account.get_or_none(id=found.account_id, deleted_at=None)
     if account is not None:
         account.suspension = account.suspended_at(house.clock.now())
@@ -113,12 +170,32 @@ async def _still_sees(house: House, found: Participant, space: Space) -> None:
 
 async def unpublish(house: House, token: str | None, space_id: UUID, session_id: str) -> None:
     """End a WHIP session. Raises NotFound when there is none."""
-    space, found = await _publisher(house, token, space_id)
+    await _of_session(house, token, space_id, session_id, house.engine.unpublish)
+
+
+async def unlisten(house: House, token: str | None, space_id: UUID, session_id: str) -> None:
+    """End a WHEP session. Raises NotFound when there is none."""
+    await _of_session(house, token, space_id, session_id, house.engine.unlisten)
+
+
+async def expect_session(house: House, token: str | None, space_id: UUID, session_id: str) -> None:
+    """Raises NotFound unless this is an open session of who holds the token."""
+    await _of_session(house, token, space_id, session_id, house.engine.has_session)
+
+
+async def _of_session(
+    house: House,
+    token: str | None,
+    space_id: UUID,
+    session_id: str,
+    ask: Callable[[str, str, str], Awaitable[bool]],
+) -> None:
+    space, found = await _participant(house, token, space_id)
     try:
-        ended = await house.engine.unpublish(str(space.id), str(found.account_id), session_id)
+        is_theirs = await ask(str(space.id), str(found.account_id), session_id)
     except EngineError as error:
         raise Unavailable(retry_after_ms=1000) from error
-    if not ended:
+    if not is_theirs:
         raise NotFound("There is no such session. It has ended already.")
 
 

@@ -24,7 +24,8 @@ class LinkKind(IntEnum):
     DOWNLOAD = 2
     LIVE = 3
     PUBLISH = 4
-    REVIEW = 5
+    ARCHIVE = 5
+    REVIEW = 6
 
 
 class BadLink(Exception):

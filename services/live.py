@@ -9,6 +9,7 @@ from uuid import UUID
 from tortoise.expressions import Q, Subquery
 
 from models.follow import Follow
+from models.participant import Participant
 from models.recording import Recording, RecordingStatus
 from models.space import Space
 from models.space_event import SpaceEvent, SpaceEventKind
@@ -69,10 +70,13 @@ def place_in_space(house: House, space: Space, after: str) -> int:
 
 
 async def events_after(
-    space_id: UUID, sequence: int, *, most: int, of_recording: bool = False
+    viewer: Viewer, space_id: UUID, sequence: int, *, most: int, of_recording: bool = False
 ) -> list[SpaceEvent]:
-    """The next events of a Space, oldest first."""
+    """The next events of a Space, oldest first, without those of people hidden from the viewer."""
     found = SpaceEvent.filter(space_id=space_id, sequence__gt=sequence)
+    if hidden := await viewer.hidden():
+        unseen = Participant.filter(space_id=space_id, account_id__in=hidden).values("id")
+        found = found.filter(Q(participant_id=None) | ~Q(participant_id__in=Subquery(unseen)))
     if of_recording:
         found = found.filter(of_recording=True)
     return await found.order_by("sequence").limit(most)
@@ -105,13 +109,14 @@ async def follow_space(
         else:
             sequence = place_in_space(house, space, after)
         while True:
-            found = await events_after(space_id, sequence, most=_BATCH)
+            found = await events_after(viewer, space_id, sequence, most=_BATCH)
             for event in found:
                 sequence = event.sequence
                 yield heard(event)
             if not found:
                 await ear.wait(_POLL_S)
-                await visible_space(Viewer(account=viewer.account), space_id)
+                viewer = Viewer(account=viewer.account)
+                await visible_space(viewer, space_id)
 
 
 async def follow_recording(
@@ -129,15 +134,21 @@ async def follow_recording(
             sequence = place_in_space(house, space, after)
             last = None
         cursor = after or (last.cursor if last else "")
+        tick_s = house.rules.status_tick.total_seconds()
+        tick_at = house.clock.monotonic() + tick_s
         while True:
-            found = await events_after(space_id, sequence, most=_BATCH, of_recording=True)
+            found = await events_after(viewer, space_id, sequence, most=_BATCH, of_recording=True)
             for event in found:
                 told = heard(event)
                 sequence, cursor = event.sequence, told.cursor
                 yield told
+                tick_at = house.clock.monotonic() + tick_s
             if found:
                 continue
-            if not await ear.wait(house.rules.status_tick.total_seconds()):
+            # Wake-ups by other events of the Space must not put the tick off.
+            await ear.wait(max(0.0, tick_at - house.clock.monotonic()))
+            if house.clock.monotonic() >= tick_at:
+                tick_at += tick_s
                 await visible_space(Viewer(account=viewer.account), space_id)
                 if tick := await _tick(house, space_id, cursor):
                     yield tick

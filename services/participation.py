@@ -1,12 +1,14 @@
-"""Being in a Space: joining, leaving, acknowledging, hands and roles."""
+"""Being in a Space: joining, leaving, acknowledging, hands, roles and muting."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from media.engine import EngineError
+from models.follow import Follow
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant, ParticipantRole
-from models.space import Platform, Space, SpaceState
+from models.space import Platform, Space, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
 from services.changes import Change, change, new_id
 from services.errors import (
@@ -28,11 +30,12 @@ _ROLE = ParticipantRole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """A participation, and where to publish; the latter None for listeners."""
+    """A participation, and where to publish and to hear the others; the latter None for listeners."""
 
     space: Space
     participant: Participant
     whip_url: str | None
+    whep_url: str | None
     media_token: str | None
 
 
@@ -62,6 +65,8 @@ async def join(house: House, viewer: Viewer, space_id: UUID, *, platform: Platfo
         if found is not None and found.removed_at is not None:
             raise Forbidden("You were removed from this Space and cannot come back into it.")
         if found is None or found.left_at is not None:
+            if found is not None and found.role is _ROLE.SPEAKER and await _is_full(house, space):
+                found.role = _ROLE.LISTENER  # the place was given away meanwhile
             found = await _enter(made, space, found, account_id=account.id, platform=platform)
             if not _is_quiet(house, space, found):
                 await made.tell_space(
@@ -104,22 +109,22 @@ def _is_quiet(house: House, space: Space, participant: Participant) -> bool:
 
 
 def _places(house: House, space: Space, participant: Participant) -> Joined:
-    """Where this participant publishes."""
+    """Where this participant publishes and listens. Each device that joins gets a token of its own."""
     if participant.role not in PUBLISHING_ROLES:
-        return Joined(space=space, participant=participant, whip_url=None, media_token=None)
-    started_at = space.started_at or participant.joined_at
+        return Joined(space=space, participant=participant, whip_url=None, whep_url=None, media_token=None)
     token = house.links.sign(
         Link(
             kind=LinkKind.PUBLISH,
             subject_id=space.id,
             viewer_id=participant.account_id,
-            expires_at=started_at + house.rules.longest_space + timedelta(minutes=15),
+            expires_at=house.clock.now() + house.rules.longest_space + timedelta(minutes=15),
         )
     )
     return Joined(
         space=space,
         participant=participant,
         whip_url=house.links.url(f"/media/whip/{space.id}"),
+        whep_url=house.links.url(f"/media/whep/{space.id}"),
         media_token=token,
     )
 
@@ -193,11 +198,21 @@ async def raise_hand(house: House, viewer: Viewer, space_id: UUID, *, raised: bo
         found = await _present(space, account.id)
         if found.role is not _ROLE.LISTENER:
             raise Conflict("You can speak already. Only listeners raise a hand.")
+        if raised:
+            await _may_ask_to_speak(space, account.id)
         if found.hand_raised != raised:
             found.hand_raised = raised
             await found.save(update_fields=["hand_raised"])
             await made.tell_space(space, SpaceEventKind.HAND_CHANGED, participant=found)
     return found
+
+
+async def _may_ask_to_speak(space: Space, account_id: UUID) -> None:
+    if space.speaker_policy is SpeakerPolicy.INVITED:
+        raise Forbidden("Only invited people speak in this Space. Ask its host for an invitation.")
+    follows = Follow.filter(follower_id=space.host_id, followee_id=account_id)
+    if space.speaker_policy is SpeakerPolicy.FOLLOWED and not await follows.exists():
+        raise Forbidden("Only people whom the host follows can ask to speak in this Space.")
 
 
 async def set_role(
@@ -210,7 +225,7 @@ async def set_role(
         found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
         await _may_set_role(space, me.id, found, role)
         if found is None:
-            raise NotFound
+            raise NotFound("This person is not in the Space.", path=["userId"])
         before = found.role
         if before is not role:
             await _check_promotion(house, space, found, role)
@@ -248,10 +263,42 @@ async def _check_promotion(house: House, space: Space, target: Participant, role
         raise Conflict("A co-host can speak already. Set LISTENER to send them back to listening.")
     if not target.hand_raised:
         raise Conflict("This person has not raised a hand. Invite them instead.")
-    if (
-        await Participant.filter(space_id=space.id, role=_ROLE.SPEAKER, left_at=None).count()
-        >= house.rules.speakers
-    ):
+    if await _is_full(house, space):
         raise CapacityReached(
             f"The Space has {house.rules.speakers} speakers already. Ask one to step back first."
         )
+
+
+async def _is_full(house: House, space: Space) -> bool:
+    """Whether every speaker's place is taken."""
+    speakers = Participant.filter(space_id=space.id, role=_ROLE.SPEAKER, left_at=None)
+    return await speakers.count() >= house.rules.speakers
+
+
+async def set_muted(
+    house: House, viewer: Viewer, space_id: UUID, account_id: UUID, *, muted: bool
+) -> Participant:
+    """Mute oneself or, as host or co-host, others. Only the person unmutes. Dropped on the server, at once."""
+    me = viewer.signed_in()
+    async with change(house) as made:
+        space = await _live_space(made, viewer, space_id)
+        mine = await _present(space, me.id)
+        if account_id != me.id and not muted:
+            raise Forbidden("Only the person can unmute themselves.")
+        if account_id != me.id and mine.role not in MANAGING_ROLES:
+            raise Forbidden("Only the host and co-hosts of the Space can mute others.")
+        found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
+        if found is None:
+            raise NotFound
+        if found.role not in PUBLISHING_ROLES:
+            raise Conflict("A listener has no microphone in the Space that could be muted.")
+        if found.is_muted != muted:
+            found.is_muted, found.is_speaking = muted, found.is_speaking and not muted
+            await found.save(update_fields=["is_muted", "is_speaking"])
+            await made.tell_space(
+                space, SpaceEventKind.MUTED_CHANGED, participant=found, facts={"muted": muted}
+            )
+    # Without a room there is no audio, and the next session begins as the row says.
+    with suppress(EngineError):
+        await house.engine.set_muted(str(space.id), str(account_id), muted)
+    return found

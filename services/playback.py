@@ -87,7 +87,7 @@ async def _viewer(house: House, link: Link) -> Viewer:
 
 
 async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
-    """The bytes behind a playback or download link. Raises LinkForged (403) or LinkGone (410)."""
+    """The bytes behind a playback, download or archive link. Raises LinkForged (403) or LinkGone (410)."""
     link = _read(house, token, kind)
     viewer = await _viewer(house, link)
     recording = await Recording.get_or_none(id=link.subject_id)
@@ -96,7 +96,7 @@ async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
     now = house.clock.now()
     if not visibility.may_play(recording, now):
         raise LinkGone
-    whole = kind is LinkKind.DOWNLOAD
+    whole = kind in {LinkKind.DOWNLOAD, LinkKind.ARCHIVE}
     if whole and not visibility.may_download(recording, viewer, now):
         raise LinkGone
     return _stored(house, recording, link, start_ms=0 if whole else recording.start_offset_ms)

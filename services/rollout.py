@@ -8,6 +8,7 @@ from uuid import UUID
 from models.account import Account, Suspension
 from models.rollout import Rollout, RolloutAllowed, RolloutStage
 from models.space import Platform
+from services import text
 from services.changes import change
 from services.errors import InvalidInput, RecordingNotRolledOut
 from services.house import House
@@ -131,7 +132,7 @@ async def update(house: House, viewer: Viewer, wish: Wish, *, dry_run: bool) -> 
 
 
 async def _accounts(handles: tuple[str, ...], field: str) -> set[UUID]:
-    keys = {handle.lower() for handle in handles}
+    keys = {text.handle(handle, field).lower() for handle in handles}
     found = await Account.filter(handle_key__in=list(keys), deleted_at=None) if keys else []
     if missing := keys - {account.handle_key for account in found}:
         raise InvalidInput(f"No account has the handle '{min(missing)}'.", path=[field])

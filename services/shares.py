@@ -82,7 +82,7 @@ async def delete_share(house: House, viewer: Viewer, item_id: UUID) -> UUID:
     async with change(house) as made:
         item = await TimelineItem.filter(await visibility.items(viewer), id=item_id).first()
         if item is None:
-            raise NotFound
+            raise NotFound(path=["itemId"])
         if item.author_id != account.id:
             raise Forbidden("Only its author can take a share back.")
         if item.kind not in SHARE_KINDS:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from media.engine import EngineError, RecordingSpec, RoomSpec
@@ -24,9 +24,13 @@ from services.errors import (
     Unavailable,
 )
 from services.house import House
+from services.rules import Rules
 from services.states import move_recording, move_space
 from services.viewers import Viewer
 from services.visibility import visible_space
+
+# Fields of an update that clients call otherwise.
+_FIELDS = {"speaker_policy": "speakerPolicy", "clips_allowed": "clipsAllowed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +160,8 @@ def _checked(house: House, name: str, value: object, now: datetime) -> object:
             return value
         case "clips_allowed", bool():
             return value
-    raise InvalidInput(f"{name} cannot be null. Leave it out to keep it.", path=[name])
+    field = _FIELDS.get(name, name)
+    raise InvalidInput(f"{field} cannot be null. Leave it out to keep it.", path=[field])
 
 
 async def toggle_recording(
@@ -199,6 +204,13 @@ async def cancel(house: House, viewer: Viewer, space_id: UUID) -> Space:
     return space
 
 
+def lapses_at(space: Space, rules: Rules) -> datetime:
+    """When a scheduled Space is called off by itself; far away for one that has no start."""
+    if space.state is not SpaceState.SCHEDULED or space.scheduled_start is None:
+        return datetime.max.replace(tzinfo=UTC)
+    return space.scheduled_start + rules.unlaunched_after
+
+
 async def call_off(made: Change, space: Space) -> None:
     """SCHEDULED to CANCELED, for a host or for the clock."""
     if space.state is SpaceState.LIVE:
@@ -216,7 +228,7 @@ async def start(house: House, viewer: Viewer, space_id: UUID, *, platform: Platf
     """Launch. The recorder is armed before anyone can see that the Space is live."""
     async with change(house) as made:
         space = await hosted(made, viewer, space_id)
-        recording = await _may_launch(space, made.now)
+        recording = await _may_launch(house, space, made.now)
     # Between two transactions: a slow audio plane must not hold up everybody's writes.
     await _open_room(house, space, recording)
     try:
@@ -226,8 +238,10 @@ async def start(house: House, viewer: Viewer, space_id: UUID, *, platform: Platf
         raise
 
 
-async def _may_launch(space: Space, now: datetime) -> Recording | None:
+async def _may_launch(house: House, space: Space, now: datetime) -> Recording | None:
     """The recording, as it would start, of a Space that may be launched."""
+    if lapses_at(space, house.rules) <= now:
+        raise AlreadyEnded("Nobody launched the Space in time. Create another one.")
     move_space(space, SpaceState.LIVE, now)
     if await Space.exists(host_id=space.host_id, state=SpaceState.LIVE):
         raise Conflict("You host a live Space already. End it before you launch another.")
@@ -236,8 +250,10 @@ async def _may_launch(space: Space, now: datetime) -> Recording | None:
 
 async def _go_live(house: House, viewer: Viewer, space_id: UUID, platform: Platform) -> Space:
     async with change(house) as made:
+        # The host's row, so that of two Spaces launched at once one loses.
+        await Account.select_for_update().get(id=viewer.signed_in().id)
         space = await hosted(made, viewer, space_id)
-        recording = await _may_launch(space, made.now)
+        recording = await _may_launch(house, space, made.now)
         host = await _enter_host(space, platform, made.now)
         await space.save()
         if recording is not None:

@@ -33,11 +33,16 @@ def optional(value: str | None, field: str, *, most: int) -> str | None:
     return line(value, field, most=most, least=0) or None
 
 
-def handle(value: str) -> str:
+def handle(value: str, field: str = "handle") -> str:
     """A handle: 3 to 30 letters, digits and underscores."""
     if not _HANDLE.fullmatch(value):
-        raise InvalidInput("A handle has 3 to 30 letters A-Z, digits and underscores.", path=["handle"])
+        raise InvalidInput("A handle has 3 to 30 letters A-Z, digits and underscores.", path=[field])
     return value
+
+
+def handle_key(value: str) -> str | None:
+    """What accounts are found by; None for what can be nobody's handle."""
+    return value.lower() if _HANDLE.fullmatch(value) else None
 
 
 def password(value: str, field: str) -> str:

@@ -90,7 +90,7 @@ async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
     """The Space, as far as the viewer may see it. Raises NotFound."""
     space = await Space.get_or_none(id=space_id)
     if space is None or space.host_id in await hidden_from(viewer):
-        raise NotFound
+        raise NotFound(path=["spaceId"])
     return space
 
 
@@ -98,7 +98,7 @@ async def visible_recording(viewer: Viewer, recording_id: UUID) -> Recording:
     """The recording, as far as the viewer may see it. Raises NotFound."""
     recording = await Recording.get_or_none(id=recording_id)
     if recording is None or recording.host_id in await hidden_from(viewer):
-        raise NotFound
+        raise NotFound(path=["recordingId"])
     return recording
 
 

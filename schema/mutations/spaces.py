@@ -110,6 +110,7 @@ class SpaceMutations:
             participant=joined.participant,  # type: ignore[arg-type]
             space=joined.space,  # type: ignore[arg-type]
             whip_url=joined.whip_url,
+            whep_url=joined.whep_url,
             media_token=joined.media_token,
             live=media_link(
                 context.house, playback.live_link(context.house, joined.space, context.viewer, context.now)
@@ -156,3 +157,16 @@ class SpaceMutations:
             ParticipantRole(input.role.name),
         )
         return payloads.SetParticipantRolePayload(participant=participant)  # type: ignore[arg-type]
+
+    @mutation("Turn a microphone off, or one's own on again. Takes effect on the server, at once.")
+    async def set_muted(
+        root: Any, info: Info, input: Annotated[inputs.SetMutedInput, _ASKED]
+    ) -> payloads.SetMutedPayload:
+        participant = await participation.set_muted(
+            info.context.house,
+            info.context.viewer,
+            ids.read(input.space_id, "Space", path="spaceId"),
+            ids.read(input.user_id, "User", path="userId"),
+            muted=input.muted,
+        )
+        return payloads.SetMutedPayload(participant=participant)  # type: ignore[arg-type]

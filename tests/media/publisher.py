@@ -74,7 +74,7 @@ class Publisher:
     async def start(self, exchange: Exchange, *, timeout_s: float = 10.0) -> None:
         """Return once the audio path is up; the first packet leaves now."""
         self._peer.addTransceiver(self.track, direction="sendonly")
-        self._bind_loopback()
+        bind_loopback(self._peer)
         await self._peer.setLocalDescription(await self._peer.createOffer())
         answer = await exchange(self._peer.localDescription.sdp)
         await self._peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
@@ -90,15 +90,22 @@ class Publisher:
         self.track.stop()
         await self._peer.close()
 
+    @property
+    def state(self) -> str:
+        """As `RTCPeerConnection.connectionState` has it."""
+        return self._peer.connectionState
+
     def _state_changed(self) -> None:
         if self._peer.connectionState == "connected":
             self._connected.set()
 
-    def _bind_loopback(self) -> None:
-        connection: Any = self._peer.getTransceivers()[0].sender.transport.transport._connection
-        gather = connection.get_component_candidates
 
-        async def gather_on_loopback(**arguments: Any) -> Any:
-            return await gather(**{**arguments, "addresses": ["127.0.0.1"]})
+def bind_loopback(peer: RTCPeerConnection) -> None:
+    """Make aioice gather on loopback, which it would leave out."""
+    connection: Any = peer.getTransceivers()[0].sender.transport.transport._connection
+    gather = connection.get_component_candidates
 
-        connection.get_component_candidates = gather_on_loopback
+    async def gather_on_loopback(**arguments: Any) -> Any:
+        return await gather(**{**arguments, "addresses": ["127.0.0.1"]})
+
+    connection.get_component_candidates = gather_on_loopback

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media import opus_encoder
 from media.opus import (
     MAX_PACKET_BYTES,
     MAX_PACKET_SAMPLES,
@@ -17,6 +18,7 @@ from media.opus import (
     new_decoder,
     packet_samples,
 )
+from media.opus_encoder import Encoder, LibopusEncoder, PyavEncoder
 from tests.media.publisher import tone
 from tests.media.sound import opus_packets, tone_level_db
 
@@ -96,3 +98,19 @@ def test_ten_thousand_damaged_packets_do_no_harm() -> None:
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         sound = decoder.decode(bytes(damaged[: chance.randint(0, len(damaged))]))
         assert np.isfinite(sound).all()
+
+
+@pytest.mark.parametrize("encoder_type", ["libopus", "pyav"])
+def test_both_encoders_keep_a_tone_at_its_level_also_for_who_joins_in_the_middle(encoder_type: str) -> None:
+    library = opus_encoder._load()
+    assert library is not None
+    encoder: Encoder = LibopusEncoder(library=library) if encoder_type == "libopus" else PyavEncoder()
+    sound = tone(frequency_hz=440, seconds=2)
+    blocks = [sound[at : at + 960] for at in range(0, len(sound), 960)]
+    packets = [encoder.encode(block, independent=number == 50) for number, block in enumerate(blocks)]
+    assert all(packet_samples(packet) == 960 for packet in packets)
+    for first in (0, 50):
+        decoder = new_decoder()
+        heard = np.concatenate([decoder.decode(packet) for packet in packets[first:]])
+        assert abs(tone_level_db(heard[9600:48_000], frequency_hz=440, reference=0.2)) < 0.3
+        assert np.abs(heard).max() < 0.22

@@ -32,12 +32,16 @@ async def recorded(tmp_path: Path) -> Path:
     return studio.directory
 
 
+def contents(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
 def check_whole(directory: Path) -> int:
     """A repaired directory decodes, agrees with itself, and stays as it is when repaired again."""
     facts = repair(directory, recording_id="r")
-    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    before = contents(directory)
     assert repair(directory, recording_id="r") == facts
-    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+    assert contents(directory) == before
     index = read_index(directory)
     assert index.duration_ms == facts.duration_ms
     if facts.duration_ms:

@@ -59,8 +59,21 @@ class QuietEngine:
             raise RoomNotFound(space_id)
         return self._rooms[space_id]
 
-    async def publish(self, space_id: str, participant_id: str, offer_sdp: str, /) -> PublishAnswer:
+    async def publish(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
         raise OfferRefused("nobody can publish here")
+
+    async def listen(
+        self, space_id: str, participant_id: str, offer_sdp: str, device: str = "", /
+    ) -> PublishAnswer:
+        raise OfferRefused("nobody can listen here")
+
+    async def unlisten(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        return False
+
+    async def has_session(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
+        return False
 
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         return False

@@ -25,7 +25,8 @@ from media.ice import IceConfig
 from media.local import LocalEngine
 from models.fields import to_ms
 from services.clock import SystemClock
-from tests.media.publisher import Publisher
+from tests.media.hearer import Hearer
+from tests.media.publisher import Exchange, Publisher
 from tests.product.quiet_engine import QuietEngine
 
 PATIENCE_S = 10.0
@@ -125,25 +126,23 @@ class Person:
         """Fields of a Space."""
         return (await self.read(f"query($id: ID!) {{ space(id: $id) {{ {want} }} }}", id=space_id))["space"]
 
+    async def join(self, space_id: str) -> "Place":
+        """Where this person publishes and hears the others, from one device."""
+        joined = await self.do("joinSpace", "whipUrl whepUrl mediaToken", spaceId=space_id)
+        return Place(self.town, joined["whipUrl"], joined["whepUrl"], joined["mediaToken"])
+
     async def publish(self, space_id: str, signal: NDArray[np.float32]) -> Publisher:
-        """Join, acknowledge when asked to, and play a signal over WHIP. It plays from now on."""
-        joined = await self.do("joinSpace", "whipUrl mediaToken", spaceId=space_id)
-        publisher = Publisher(signal)
+        """Join and play a signal over WHIP. It plays from now on."""
+        return await (await self.join(space_id)).publish(signal)
 
-        async def exchange(offer: str) -> str:
-            response = await self.town.http.post(
-                joined["whipUrl"],
-                content=offer,
-                headers={
-                    "Content-Type": "application/sdp",
-                    "Authorization": f"Bearer {joined['mediaToken']}",
-                },
-            )
-            assert response.status_code == 201, response.text
-            return response.text
-
-        await publisher.start(exchange)
-        return publisher
+    async def speak_in(self, space_id: str, host: "Person") -> None:
+        """Join, acknowledge and become a speaker by raised hand."""
+        await self.do("joinSpace", spaceId=space_id)
+        consent = (await self.space(space_id, "consent { version }"))["consent"]
+        if consent is not None:
+            await self.do("acknowledgeRecording", spaceId=space_id, consentVersion=consent["version"])
+        await self.do("raiseHand", spaceId=space_id, raised=True)
+        await host.do("setParticipantRole", spaceId=space_id, userId=self.id, role="SPEAKER")
 
     async def recording(self, space_id: str, want: str) -> Any:
         """Fields of a Space's recording."""
@@ -167,6 +166,43 @@ class Person:
             await raw.send(json.dumps({"type": "connection_init", "payload": payload}))
             assert json.loads(await raw.recv())["type"] == "connection_ack"
             yield Socket(raw)
+
+
+@dataclass
+class Place:
+    """One device's place among the speakers of a Space. `locations` are the sessions it opened."""
+
+    town: "Town"
+    whip_url: str
+    whep_url: str
+    token: str
+    locations: list[str] = field(default_factory=list)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What WHIP and WHEP ask for."""
+        return {"Content-Type": "application/sdp", "Authorization": f"Bearer {self.token}"}
+
+    async def publish(self, signal: NDArray[np.float32]) -> Publisher:
+        """Play a signal over WHIP. It plays from now on."""
+        publisher = Publisher(signal)
+        await publisher.start(self._exchange(self.whip_url))
+        return publisher
+
+    async def listen(self) -> Hearer:
+        """Hear the others over WHEP."""
+        hearer = Hearer()
+        await hearer.start(self._exchange(self.whep_url))
+        return hearer
+
+    def _exchange(self, url: str) -> Exchange:
+        async def exchange(offer: str) -> str:
+            response = await self.town.http.post(url, content=offer, headers=self.headers)
+            assert response.status_code == 201, response.text
+            self.locations.append(response.headers["Location"])
+            return response.text
+
+        return exchange
 
 
 @dataclass

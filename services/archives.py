@@ -1,0 +1,158 @@
+"""What the journal of a recording tells: who spoke when, and what the host's archive holds."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from media.archive import Entry
+from media.journal import JOURNAL, Journal, Spoke, TrackFile, parse
+from media.ogg import whole_bytes
+from media.playlist import PROGRAMME
+from models.account import Account
+from models.recording import ICON_ON, Recording, RecordingStatus
+from services import playback, visibility
+from services.errors import InvalidInput
+from services.house import House
+from services.links import LinkKind
+from services.retention import status_at
+from services.viewers import Viewer
+
+_TOLD_WHILE = ICON_ON | {RecordingStatus.FINALIZING, RecordingStatus.AVAILABLE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A stretch in which somebody spoke, in ms since the first audio."""
+
+    account_id: UUID
+    start_ms: int
+    end_ms: int
+
+    @property
+    def place(self) -> tuple[int, int, str]:
+        """Where it stands among the others."""
+        return (self.start_ms, self.end_ms, str(self.account_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """A page of turns."""
+
+    turns: list[Turn]
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """All that the host can take home of one recording."""
+
+    recording_id: UUID
+    entries: list[Entry]
+    made_at: datetime
+
+
+async def speaker_turns(
+    house: House, viewer: Viewer, recording: Recording, *, first: int, after: tuple[int, int, str] | None
+) -> Turns:
+    """Who spoke when, in order; without people hidden from the viewer, and for others than the host without
+    what the host trimmed. Nothing once the recording is gone.
+    """
+    if not 1 <= first <= 100:
+        raise InvalidInput(f"first must be 1 to 100, got {first}.", path=["first"])
+    if status_at(recording, house.clock.now()) not in _TOLD_WHILE:
+        return Turns(turns=[], has_next=False)
+    journal = await _read_journal(house.recording_dir(recording.id))
+    since_ms = 0 if viewer.id == recording.host_id else recording.start_offset_ms
+    turns = [_turn(spoke) for spoke in journal.spoke if spoke.end_ms > since_ms]
+    seen = await _seen_accounts(viewer, {turn.account_id for turn in turns})
+    shown = sorted((turn for turn in turns if turn.account_id in seen), key=lambda turn: turn.place)
+    following = [turn for turn in shown if after is None or turn.place > after]
+    return Turns(turns=following[:first], has_next=len(following) > first)
+
+
+def _turn(spoke: Spoke) -> Turn:
+    return Turn(account_id=UUID(spoke.participant_id), start_ms=spoke.start_ms, end_ms=spoke.end_ms)
+
+
+async def _seen_accounts(viewer: Viewer, ids: set[UUID]) -> set[UUID]:
+    found = Account.filter(await visibility.accounts(viewer), id__in=list(ids))
+    return set(await found.values_list("id", flat=True))  # type: ignore[arg-type]
+
+
+async def open_archive(house: House, token: str) -> Archive:
+    """What an archive link opens. Raises LinkForged (403) or LinkGone (410)."""
+    stored = await playback.open_recording(house, token, LinkKind.ARCHIVE)
+    recording = await Recording.get(id=stored.recording_id)
+    journal = await _read_journal(stored.directory)
+    tracks = await asyncio.to_thread(_readable, stored.directory, journal.tracks)
+    spoken = {spoke.participant_id for spoke in journal.spoke}
+    people = {UUID(who) for who in spoken | {track.participant_id for track in tracks}}
+    handles = {str(row.id): _handle(row) for row in await Account.filter(id__in=list(people))}
+    named = _named(tracks, handles)
+    entries = [
+        Entry(name=PROGRAMME, content=stored.directory / PROGRAMME),
+        *(Entry(name=name, content=stored.directory / track.file) for name, track in named.items()),
+        Entry(name="timeline.json", content=_timeline(recording, journal, named, handles)),
+    ]
+    made_at = recording.ended_at or house.clock.now()
+    return Archive(recording_id=recording.id, entries=entries, made_at=made_at)
+
+
+async def _read_journal(directory: Path) -> Journal:
+    def read() -> Journal:
+        try:
+            return parse((directory / JOURNAL).read_bytes())
+        except FileNotFoundError:
+            return Journal()
+
+    return await asyncio.to_thread(read)
+
+
+def _readable(directory: Path, tracks: tuple[TrackFile, ...]) -> list[TrackFile]:
+    """Tracks with sound in them; a crash may have left one that never began."""
+    return [
+        track
+        for track in tracks
+        if (directory / track.file).is_file() and whole_bytes(directory / track.file)
+    ]
+
+
+def _handle(account: Account) -> str:
+    return account.handle if account.deleted_at is None else f"deleted-{str(account.id)[:8]}"
+
+
+def _named(tracks: list[TrackFile], handles: dict[str, str]) -> dict[str, TrackFile]:
+    """Names in the archive: the speaker's handle, numbered where a speaker has more files than one."""
+    named: dict[str, TrackFile] = {}
+    for track in tracks:
+        handle = handles.get(track.participant_id, track.participant_id)
+        number = sum(other.participant_id == track.participant_id for other in named.values())
+        named[f"tracks/{handle}{f'-{number + 1}' if number else ''}.opus"] = track
+    return named
+
+
+def _timeline(
+    recording: Recording, journal: Journal, named: dict[str, TrackFile], handles: dict[str, str]
+) -> bytes:
+    """What an editor needs beside the sound; every track begins where the programme does."""
+
+    def name(participant_id: str) -> str:
+        return handles.get(participant_id, participant_id)
+
+    turns = sorted(journal.spoke, key=lambda spoke: (spoke.start_ms, spoke.end_ms))
+    told: dict[str, Any] = {
+        "startedAt": recording.started_at,
+        "durationMs": recording.duration_ms,
+        "gaps": recording.gaps,
+        "tracks": [{"file": file, "handle": name(track.participant_id)} for file, track in named.items()],
+        "turns": [
+            {"handle": name(spoke.participant_id), "startMs": spoke.start_ms, "endMs": spoke.end_ms}
+            for spoke in turns
+        ],
+    }
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)

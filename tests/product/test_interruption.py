@@ -1,0 +1,148 @@
+"""A Space on a real network: people drop and come back, and every position stays the time since the first audio."""
+
+import asyncio
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.media.publisher import Publisher, tone
+from tests.media.sound import Signal, decode
+from tests.product.town import Person, Town
+
+STEP = 240
+LOUD = 0.1
+
+
+def sounding_ms(sound: Signal, frequency_hz: float) -> list[tuple[float, float]]:
+    """Stretches of at least 100 ms in which a tone is heard, to the 5 ms."""
+    moments = np.arange(STEP * 2) / 48_000
+    probe = np.exp(-2j * np.pi * frequency_hz * moments) / STEP
+    levels = [abs(np.dot(sound[at : at + 2 * STEP], probe)) for at in range(0, len(sound) - 2 * STEP, STEP)]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.array(levels) > LOUD, [0]])))
+    stretches = [
+        (float(begin) * 5, float(end) * 5) for begin, end in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    return [(begin, end) for begin, end in stretches if end - begin >= 100]
+
+
+def programme(town: Town) -> Signal:
+    (path,) = town.data_dir.rglob("programme.mp4")
+    return decode(path)
+
+
+def track(town: Town, number: int) -> Signal:
+    (path,) = [path for path in town.data_dir.rglob("*.opus") if path.name.endswith(f"-{number}.opus")]
+    return decode(path)
+
+
+async def speak(
+    person: Person, space: str, frequency_hz: float, *, seconds: float
+) -> tuple[Publisher, float]:
+    """Publish a tone; the publisher, and when its first sample was played."""
+    publisher = await person.publish(space, tone(frequency_hz=frequency_hz, seconds=seconds))
+    async with asyncio.timeout(5):
+        while publisher.track._started_s is None:
+            await asyncio.sleep(0.005)
+    return publisher, publisher.track._started_s
+
+
+async def gaps_of(person: Person, space: str) -> list[dict[str, Any]]:
+    gaps: list[dict[str, Any]] = (await person.recording(space, "gaps { startMs endMs cause }"))["gaps"]
+    return gaps
+
+
+async def test_a_speaker_drops_and_comes_back_and_nobody_s_time_moves(town: Town) -> None:
+    host, guest = await town.person(), await town.person()
+    space = await host.live_space(record=True)
+    await guest.speak_in(space, host)
+    hosting, begun_s = await speak(host, space, 440, seconds=4)
+    first, first_s = await speak(guest, space, 1000, seconds=0.8)
+    await first.play_to_end()
+    await first.close()
+    assert (await host.recording(space, "status"))["status"] == "RECORDING"
+    second, second_s = await speak(guest, space, 1000, seconds=0.8)
+    await second.play_to_end()
+    await hosting.play_to_end()
+    for publisher in (second, hosting):
+        await publisher.close()
+    await host.do("endSpace", spaceId=space)
+    assert await gaps_of(host, space) == []
+    sound = programme(town)
+    told = sounding_ms(sound, 1000)
+    assert len(told) == 2
+    for (begin_ms, end_ms), sent_s in zip(told, (first_s, second_s), strict=True):
+        assert abs(begin_ms - (sent_s - begun_s) * 1000) <= 80
+        assert abs(end_ms - begin_ms - 800) <= 60
+    ((_, host_end_ms),) = sounding_ms(sound, 440)
+    assert abs(host_end_ms - 4000) <= 60
+    assert len(list(town.data_dir.rglob("*.opus"))) == 3
+
+
+async def test_all_drop_and_come_back_and_the_hole_is_told_and_keeps_its_length(town: Town) -> None:
+    host = await town.person()
+    space = await host.live_space(record=True)
+    publisher, first_s = await speak(host, space, 440, seconds=1)
+    await publisher.play_to_end()
+    await publisher.close()
+    await host.until(space, "INTERRUPTED")
+    assert (await host.space(space, "isRecording"))["isRecording"]
+    await asyncio.sleep(1)
+    publisher, second_s = await speak(host, space, 440, seconds=1)
+    await host.until(space, "RECORDING")
+    await publisher.play_to_end()
+    await publisher.close()
+    await host.do("endSpace", spaceId=space)
+    (gap,) = await gaps_of(host, space)
+    assert gap["cause"] == "NO_PUBLISHER"
+    (_, first_end_ms), (second_ms, _) = sounding_ms(programme(town), 440)
+    assert abs(second_ms - (second_s - first_s) * 1000) <= 80
+    assert first_end_ms - 30 <= gap["startMs"] < gap["endMs"] <= second_ms + 30
+    # The host's second session has a track of its own, and it begins where the programme does.
+    ((track_ms, _),) = sounding_ms(track(town, 2), 440)
+    assert abs(track_ms - second_ms) <= 30
+
+
+async def test_a_host_who_is_back_within_the_window_goes_on_and_one_who_is_not_ends_the_space(
+    town: Town,
+) -> None:
+    host = await town.person()
+    space = await host.live_space(record=True)
+    publisher, _ = await speak(host, space, 440, seconds=0.6)
+    await publisher.play_to_end()
+    await publisher.close()
+    await host.until(space, "INTERRUPTED")
+    town.clock.move(timedelta(seconds=59))
+    await town.round()
+    assert (await host.space(space, "state"))["state"] == "LIVE"
+    publisher, _ = await speak(host, space, 440, seconds=0.6)
+    await host.until(space, "RECORDING")
+    town.clock.move(timedelta(seconds=59))
+    await town.round()
+    assert (await host.space(space, "state"))["state"] == "LIVE"
+    await publisher.play_to_end()
+    dropped_s = time.monotonic()
+    await publisher.close()
+    await host.until(space, "INTERRUPTED")
+    town.clock.move(timedelta(seconds=61))
+    await town.round()
+    ended = await host.space(space, "state startedAt endedAt recording { status durationMs gaps { endMs } }")
+    assert (ended["state"], ended["recording"]["status"]) == ("ENDED", "AVAILABLE")
+    # The hole at the end is told up to the Space's end, which is that of the window, and not filled.
+    last = ended["recording"]["gaps"][-1]["endMs"]
+    assert ended["recording"]["durationMs"] < last
+    assert time.monotonic() - dropped_s < 10
+
+
+async def test_what_a_publisher_sent_before_it_dropped_is_in_the_files(town: Town, tmp_path: Path) -> None:
+    host = await town.person()
+    space = await host.live_space(record=True)
+    publisher, _ = await speak(host, space, 440, seconds=1)
+    await publisher.play_to_end()
+    await publisher.close()
+    await host.do("endSpace", spaceId=space)
+    for sound in (programme(town), track(town, 1)):
+        ((begin_ms, end_ms),) = sounding_ms(sound, 440)
+        assert 950 <= end_ms - begin_ms <= 1060

@@ -1,0 +1,152 @@
+"""WHIP and WHEP to the letter (RFC 9725)."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from media.local import MAX_SESSIONS_PER_PARTICIPANT
+from tests.media.test_offer import AUDIO, HEAD
+from tests.product.town import Place, Town, open_town
+
+FRAGMENT = """a=ice-ufrag:{ufrag}\r
+a=ice-pwd:pppppppppppppppppppppp\r
+m=audio 9 UDP/TLS/RTP/SAVPF 111\r
+a=mid:audio\r
+a=candidate:1 1 UDP 2130706431 192.0.2.1 3500 typ host\r
+a=end-of-candidates\r
+"""
+OFFERS = {"whip": HEAD + AUDIO, "whep": HEAD + AUDIO.replace("sendonly", "recvonly")}
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    links = [
+        {"url": "stun:stun.example.org"},
+        {"url": "turn:turn.example.org?transport=udp", "username": "u", "credential": "p"},
+    ]
+    async with open_town(tmp_path / "data", ice_links=links) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def place(town: Town) -> Place:
+    host = await town.person()
+    return await host.join(await host.live_space())
+
+
+async def post(place: Place, way: str) -> httpx.Response:
+    url = place.whip_url if way == "whip" else place.whep_url
+    return await place.town.http.post(url, content=OFFERS[way], headers=place.headers)
+
+
+async def patch(
+    place: Place, location: str, *, tag: str | None, content: str = "", media_type: str = ""
+) -> int:
+    headers = {**place.headers, "Content-Type": media_type or "application/trickle-ice-sdpfrag"}
+    if tag is not None:
+        headers["If-Match"] = tag
+    content = content or FRAGMENT.format(ufrag="abcd")
+    return (await place.town.http.patch(location, content=content, headers=headers)).status_code
+
+
+@pytest.mark.parametrize("way", ["whip", "whep"])
+async def test_a_session_is_created_trickled_to_and_deleted(place: Place, way: str) -> None:
+    created = await post(place, way)
+    assert created.status_code == 201
+    assert created.headers["Content-Type"].startswith("application/sdp")
+    assert created.headers["Accept-Patch"] == "application/trickle-ice-sdpfrag"
+    assert ("a=recvonly" if way == "whip" else "a=sendonly") in created.text
+    location, tag = created.headers["Location"], created.headers["ETag"]
+    assert location.startswith(f"{place.town.url}/media/{way}/")
+    assert await patch(place, location, tag=tag) == 204
+    assert await patch(place, location, tag=tag, content="a=end-of-candidates\r\n") == 204
+    assert await patch(place, location, tag=None) == 428
+    assert await patch(place, location, tag='"another"') == 412
+    assert await patch(place, location, tag="*", content=FRAGMENT.format(ufrag="newer")) == 422
+    assert await patch(place, location, tag=tag, content=FRAGMENT.format(ufrag="newer")) == 422
+    assert await patch(place, location, tag=tag, content="hello") == 400
+    assert await patch(place, location, tag=tag, content="a=x\r\n" * 9000) == 413
+    assert await patch(place, location, tag=tag, media_type="application/sdp") == 415
+    http = place.town.http
+    assert (await http.delete(location)).status_code == 401
+    assert (await http.delete(location, headers=place.headers)).status_code == 200
+    assert (await http.delete(location, headers=place.headers)).status_code == 404
+    assert await patch(place, location, tag=tag) == 404
+
+
+@pytest.mark.parametrize("way", ["whip", "whep"])
+async def test_other_methods_are_refused_with_those_that_are_allowed(place: Place, way: str) -> None:
+    http = place.town.http
+    endpoint = place.whip_url if way == "whip" else place.whep_url
+    session = (await post(place, way)).headers["Location"]
+    for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+        refused = await http.request(method, endpoint)
+        assert (refused.status_code, _allowed(refused)) == (405, {"OPTIONS", "POST"})
+    for method in ("GET", "HEAD", "PUT", "POST"):
+        refused = await http.request(method, session)
+        assert (refused.status_code, _allowed(refused)) == (405, {"DELETE", "OPTIONS", "PATCH"})
+
+
+def _allowed(response: httpx.Response) -> set[str]:
+    return {method.strip() for method in response.headers["Allow"].split(",")}
+
+
+@pytest.mark.parametrize("way", ["whip", "whep"])
+async def test_options_tell_what_can_be_posted_and_pages_of_other_origins_may_ask(
+    place: Place, way: str
+) -> None:
+    endpoint = place.whip_url if way == "whip" else place.whep_url
+    http = place.town.http
+    options = await http.options(endpoint)
+    assert options.headers["Accept-Post"] == "application/sdp"
+    origin = {"Origin": "https://elsewhere.example"}
+    asking = {
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization,content-type,if-match",
+    }
+    preflight = await http.options(endpoint + "/x", headers={**origin, **asking})
+    assert preflight.status_code == 200
+    assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "if-match" in preflight.headers["Access-Control-Allow-Headers"]
+    created = await http.post(endpoint, content=OFFERS[way], headers={**place.headers, **origin})
+    exposed = created.headers["Access-Control-Expose-Headers"]
+    assert all(name in exposed for name in ("Location", "ETag", "Link"))
+
+
+async def test_ice_servers_are_told_as_links(place: Place) -> None:
+    created = await post(place, "whep")
+    assert created.headers.get_list("Link") == [
+        '<stun:stun.example.org>; rel="ice-server"',
+        (
+            '<turn:turn.example.org?transport=udp>; rel="ice-server"; username="u"; credential="p";'
+            ' credential-type="password"'
+        ),
+    ]
+
+
+@pytest.mark.parametrize("way", ["whip", "whep"])
+async def test_who_may_not_is_told_why(place: Place, town: Town, way: str) -> None:
+    url = place.whip_url if way == "whip" else place.whep_url
+    http, sdp = town.http, {"Content-Type": "application/sdp"}
+    refused = await http.post(url, content=OFFERS[way], headers=sdp)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    forged = {**sdp, "Authorization": "Bearer forged"}
+    assert (await http.post(url, content=OFFERS[way], headers=forged)).status_code == 401
+    json = {**place.headers, "Content-Type": "application/json"}
+    assert (await http.post(url, content="{}", headers=json)).status_code == 415
+    assert (await http.post(url, content="v=0", headers=place.headers)).status_code == 400
+    assert (await http.post(url, content="v" * 66_000, headers=place.headers)).status_code == 413
+
+
+async def test_one_person_has_at_most_four_sessions_in_a_space(place: Place) -> None:
+    first = await post(place, "whep")
+    for _ in range(MAX_SESSIONS_PER_PARTICIPANT - 1):
+        assert (await post(place, "whep")).status_code == 201
+    refused = await post(place, "whip")
+    assert refused.status_code == 409
+    assert refused.json()["errors"][0]["extensions"]["code"] == "CAPACITY_REACHED"
+    await place.town.http.delete(first.headers["Location"], headers=place.headers)
+    assert (await post(place, "whip")).status_code == 201
