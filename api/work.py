@@ -17,7 +17,8 @@ from services.reconcile import Finding
 from workers.timetable import Timetable
 
 
-async def _no_engine() -> EngineRun:
+async def no_engine() -> EngineRun:
+    """Where an audio plane would be. Raises EngineUnavailable."""
     raise EngineUnavailable("this command has no audio plane")
 
 
@@ -25,7 +26,7 @@ async def _no_engine() -> EngineRun:
 async def opened(settings: Settings) -> AsyncIterator[House]:
     """The house with its database, without audio."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    house = build_house(settings, clock=SystemClock(), engine=WatchedEngine(_no_engine))
+    house = build_house(settings, clock=SystemClock(), engine=WatchedEngine(no_engine))
     await database.migrate(settings.database)
     await database.connect(settings.database)
     await house.policies.read()

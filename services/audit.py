@@ -112,8 +112,8 @@ def _sign_if_longer(signed: AuditHead, head: Head) -> None:
 async def accept_head(signed: AuditHead) -> None:
     """After a restore: sign the end of the chain as it is now, shorter than before or not."""
     last = await AuditEntry.filter(hash__isnull=False).order_by("-number").first()
-    if last is not None:
-        await asyncio.to_thread(signed.write, Head(number=last.number or 0, hash=last.hash or _FIRST))
+    head = Head(number=last.number or 0, hash=last.hash or _FIRST) if last else Head(number=0, hash=_FIRST)
+    await asyncio.to_thread(signed.write, head)
 
 
 async def verify(signed: AuditHead) -> Verdict:

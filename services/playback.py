@@ -117,7 +117,7 @@ async def open_review(house: House, token: str) -> Stored:
     link = _read(house, token, LinkKind.REVIEW)
     viewer = await _viewer(house, link)
     recording = await Recording.get_or_none(id=link.subject_id)
-    if recording is None or not viewer.is_moderator:
+    if recording is None or not viewer.is_moderator or recording.is_condemned:
         raise LinkGone
     if retention.status_at(recording, house.clock.now()) not in GONE:
         raise LinkGone

@@ -44,13 +44,17 @@ class Timetable:
             await self._attempt(self._unfinished)
             await self._attempt(lambda: rooms.sign_of_life(self._house))
         await self._attempt(self._house.policies.refresh)
-        await self._attempt(self._expiries)
-        await self._attempt(self._purges)
+        await self.clocks()
         await self._attempt(self._reconcile)
         await self._attempt(lambda: audit.seal(self._house.audit_head))
         await self._attempt(lambda: accounts.forget_expired_sessions(self._house.clock.now()))
         await self._attempt(lambda: recordings.forget_listenings(self._house))
         await self._attempt(lambda: history.forget_old_events(self._house))
+
+    async def clocks(self) -> None:
+        """Both clocks of recordings: expire, then purge, whatever is due."""
+        await self._attempt(self._expiries)
+        await self._attempt(self._purges)
 
     async def _pause_s(self) -> float:
         """Until the next round, or until a lost host's window closes, whichever is first."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from api.app import build_house
 from api.engine import WatchedEngine
-from api.work import _no_engine
+from api.work import no_engine
 from models import database
 from models.fields import to_ms
 from models.recording import Recording, RecordingStatus
@@ -42,7 +42,7 @@ async def opened(data_dir: Path, clock: MovableClock, border: Callable[[str], No
     """A house with its database, without a server."""
     settings = settings_for(data_dir, 1)
     data_dir.mkdir(exist_ok=True)  # noqa: ASYNC240
-    house = build_house(settings, clock=clock, engine=WatchedEngine(_no_engine))
+    house = build_house(settings, clock=clock, engine=WatchedEngine(no_engine))
     house = replace(house, border=border, rules=replace(house.rules, lease_for=LEASE))
     await database.migrate(settings.database)
     await database.connect(settings.database)
