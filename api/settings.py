@@ -139,6 +139,51 @@ class Settings(BaseSettings):
         default=_LIMITS.operations_per_minute_address,
         description="GraphQL operations a minute for one anonymous address. Behind one proxy all share it.",
     )
+    body_bytes: Count = Field(
+        default=_LIMITS.body_bytes,
+        description="Bytes of one request body or frame. More: more memory for each request.",
+    )
+    tokens: Count = Field(
+        default=_LIMITS.tokens,
+        description="Tokens of one GraphQL document. Each costs some 10 µs to parse and check.",
+    )
+    depth: Count = Field(
+        default=_LIMITS.depth, description="Levels of fields of one document; introspection is exempt."
+    )
+    aliases: Count = Field(
+        default=_LIMITS.aliases,
+        description="Aliases in one document. More: one request can ask for more of the same.",
+    )
+    cost: Count = Field(
+        default=_LIMITS.cost,
+        description="Fields times page sizes of one operation. More: larger and slower answers.",
+    )
+    page_max: Count = Field(
+        default=_LIMITS.page_max, description="The largest page. More is refused, not clamped."
+    )
+    operations_per_socket: Count = Field(
+        default=_LIMITS.operations_per_socket, description="Operations under way on one WebSocket."
+    )
+    sockets_per_person: Count = Field(
+        default=_LIMITS.sockets_per_person,
+        description="WebSockets of one account, or of one anonymous address.",
+    )
+    init_timeout_s: Seconds = Field(
+        default=_LIMITS.init_timeout.total_seconds(),
+        description="Seconds a WebSocket has for connection_init. Longer: idle sockets are held longer.",
+    )
+    ping_interval_s: Seconds = Field(
+        default=_LIMITS.ping_interval.total_seconds(),
+        description="Seconds between pings. A dead client is noticed after three of them.",
+    )
+    header_timeout_s: Seconds = Field(
+        default=_LIMITS.header_timeout.total_seconds(),
+        description="Seconds a client has for its request headers. Longer: slow clients hold more.",
+    )
+    body_timeout_s: Seconds = Field(
+        default=_LIMITS.body_timeout.total_seconds(),
+        description="Seconds a client has for its request body. Longer: slow clients hold more.",
+    )
 
     @property
     def database(self) -> str:
@@ -183,4 +228,16 @@ class Settings(BaseSettings):
             operations_per_minute_address=self.operations_per_minute_address,
             rate_limit_enabled=self.rate_limit_enabled,
             introspection=self.introspection,
+            body_bytes=self.body_bytes,
+            tokens=self.tokens,
+            depth=self.depth,
+            aliases=self.aliases,
+            cost=self.cost,
+            page_max=self.page_max,
+            operations_per_socket=self.operations_per_socket,
+            sockets_per_person=self.sockets_per_person,
+            init_timeout=timedelta(seconds=self.init_timeout_s),
+            ping_interval=timedelta(seconds=self.ping_interval_s),
+            header_timeout=timedelta(seconds=self.header_timeout_s),
+            body_timeout=timedelta(seconds=self.body_timeout_s),
         )
