@@ -18,6 +18,7 @@ class Known:
     host: Viewer
     public_for: timedelta
     review_for: timedelta
+    started_at: datetime
     status: str = "LIVE"
     ended_at: datetime | None = None
     gone_at: datetime | None = None
