@@ -42,10 +42,11 @@ async def _gone(pid: int) -> None:
 
 
 def children_of(pid: int) -> list[int]:
-    """The direct children of a process, whichever of its threads started them."""
+    """The processes that a process has started; its threads come and go while one looks."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, task.read_text().split())
     return found
 
 
