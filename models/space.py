@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from tortoise import fields
@@ -78,7 +77,3 @@ class Space(Model):
             Index(fields=("state", "created_at", "id")),
             Index(fields=("created_at", "id")),
         )
-
-    def facts(self) -> dict[str, Any]:
-        """What events say of the Space's state."""
-        return {"state": self.state.value}

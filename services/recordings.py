@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 from tortoise.exceptions import IntegrityError
@@ -177,11 +176,6 @@ async def count_play(house: House, recording_id: UUID, *, key: str) -> None:
 async def forget_listenings(house: House) -> None:
     """Drop the keys of listenings whose links have long expired."""
     await Listening.filter(at__lt=house.clock.now() - timedelta(days=2)).delete()
-
-
-def has_bytes(house: House, recording: Recording) -> bool:
-    """Whether anything of it lies in the store."""
-    return Path(house.recording_dir(recording.id)).exists()
 
 
 async def expire(house: House, recording_id: UUID, *, now: datetime) -> None:

@@ -6,11 +6,9 @@ import strawberry
 
 from schema import ids, inputs, payloads
 from schema.context import Info
-from schema.mutations.arguments import given
+from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
 from services import accounts
-
-_ASKED = strawberry.argument(description="What is asked for.")
 
 
 @strawberry.type
@@ -22,7 +20,7 @@ class AccountMutations:
         ' connection_init\'s payload {"authorization": "Bearer …"}.'
     )
     async def sign_up(
-        root: Any, info: Info, input: Annotated[inputs.SignUpInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.SignUpInput, ASKED]
     ) -> payloads.SignUpPayload:
         made = await accounts.sign_up(
             info.context.house,
@@ -35,21 +33,21 @@ class AccountMutations:
 
     @mutation("A new session for an account.")
     async def sign_in(
-        root: Any, info: Info, input: Annotated[inputs.SignInInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.SignInInput, ASKED]
     ) -> payloads.SignInPayload:
         made = await accounts.sign_in(info.context.house, handle=input.handle, password=input.password)
         return payloads.SignInPayload(token=made.token, user=made.account, expires_at=made.expires_at)  # type: ignore[arg-type]
 
     @mutation("End this session, or every one of the account.")
     async def sign_out(
-        root: Any, info: Info, input: Annotated[inputs.SignOutInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.SignOutInput, ASKED]
     ) -> payloads.SignOutPayload:
         await accounts.sign_out(info.context.house, info.context.viewer, everywhere=input.everywhere)
         return payloads.SignOutPayload()
 
     @mutation("Change the profile or the default for recording.")
     async def update_account(
-        root: Any, info: Info, input: Annotated[inputs.UpdateAccountInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.UpdateAccountInput, ASKED]
     ) -> payloads.UpdateAccountPayload:
         viewer = await accounts.update(
             info.context.house,
@@ -62,7 +60,7 @@ class AccountMutations:
 
     @mutation("See somebody's cards on one's timeline.")
     async def follow(
-        root: Any, info: Info, input: Annotated[inputs.FollowInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.FollowInput, ASKED]
     ) -> payloads.FollowPayload:
         user_id = ids.read(input.user_id, "User", path="userId")
         user = await accounts.follow(info.context.house, info.context.viewer, user_id)
@@ -70,7 +68,7 @@ class AccountMutations:
 
     @mutation("See somebody's cards no more.")
     async def unfollow(
-        root: Any, info: Info, input: Annotated[inputs.UnfollowInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.UnfollowInput, ASKED]
     ) -> payloads.UnfollowPayload:
         user_id = ids.read(input.user_id, "User", path="userId")
         user = await accounts.unfollow(info.context.house, info.context.viewer, user_id)

@@ -9,11 +9,9 @@ from schema import cases, ids
 from schema.context import Info
 from schema.links import media_link
 from schema.moderation import read_subject
-from schema.mutations.arguments import given
+from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
 from services import moderation, reports
-
-_ASKED = strawberry.argument(description="What is asked for.")
 
 
 @strawberry.type
@@ -22,7 +20,7 @@ class ModerationMutations:
 
     @mutation("Tell moderators of a recording (for as long as a copy exists), a Space or a person.")
     async def report(
-        root: Any, info: Info, input: Annotated[cases.ReportInput, _ASKED]
+        root: Any, info: Info, input: Annotated[cases.ReportInput, ASKED]
     ) -> cases.ReportPayload:
         kind, subject_id = read_subject(input.subject_id)
         made = await reports.report(
@@ -37,7 +35,7 @@ class ModerationMutations:
 
     @mutation("The host's word against a take-down.")
     async def appeal(
-        root: Any, info: Info, input: Annotated[cases.AppealInput, _ASKED]
+        root: Any, info: Info, input: Annotated[cases.AppealInput, ASKED]
     ) -> cases.AppealPayload:
         recording = await reports.appeal(
             info.context.house,
@@ -52,7 +50,7 @@ class ModerationMutations:
         " changes neither status nor clock."
     )
     async def review_recording(
-        root: Any, info: Info, input: Annotated[cases.ReviewRecordingInput, _ASKED]
+        root: Any, info: Info, input: Annotated[cases.ReviewRecordingInput, ASKED]
     ) -> cases.ReviewRecordingPayload:
         recording = await moderation.review(
             info.context.house,
@@ -65,7 +63,7 @@ class ModerationMutations:
 
     @mutation("Moderators: while a hold stands nothing is purged. Releasing it runs what was put off.")
     async def set_legal_hold(
-        root: Any, info: Info, input: Annotated[cases.SetLegalHoldInput, _ASKED]
+        root: Any, info: Info, input: Annotated[cases.SetLegalHoldInput, ASKED]
     ) -> cases.SetLegalHoldPayload:
         recording = await moderation.set_hold(
             info.context.house,
@@ -78,7 +76,7 @@ class ModerationMutations:
 
     @mutation("Moderators: a short-lived link to the review copy. The opening is logged with its reason.")
     async def open_review_copy(
-        root: Any, info: Info, input: Annotated[cases.OpenReviewCopyInput, _ASKED]
+        root: Any, info: Info, input: Annotated[cases.OpenReviewCopyInput, ASKED]
     ) -> cases.OpenReviewCopyPayload:
         context = info.context
         recording_id = ids.read(input.recording_id, "Recording", path="recordingId")
@@ -92,7 +90,7 @@ class ModerationMutations:
 
     @mutation("Moderators: take an account or its right to record, or give it back.")
     async def suspend_account(
-        root: Any, info: Info, input: Annotated[cases.SuspendAccountInput, _ASKED]
+        root: Any, info: Info, input: Annotated[cases.SuspendAccountInput, ASKED]
     ) -> cases.SuspendAccountPayload:
         account = await moderation.suspend(
             info.context.house,

@@ -6,12 +6,10 @@ import strawberry
 
 from schema import ids, inputs, payloads
 from schema.context import Info
-from schema.mutations.arguments import given
+from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
 from schema.rollout import UpdateRolloutInput, UpdateRolloutPayload, rollout_of
 from services import recordings, rollout, shares
-
-_ASKED = strawberry.argument(description="What is asked for.")
 
 
 @strawberry.type
@@ -20,7 +18,7 @@ class RecordingMutations:
 
     @mutation("Move where playback starts; nothing is cut from the file.")
     async def trim_recording(
-        root: Any, info: Info, input: Annotated[inputs.TrimRecordingInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.TrimRecordingInput, ASKED]
     ) -> payloads.TrimRecordingPayload:
         recording = await recordings.trim(
             info.context.house,
@@ -32,7 +30,7 @@ class RecordingMutations:
 
     @mutation("Share a Space as a card of one's own.")
     async def share_space(
-        root: Any, info: Info, input: Annotated[inputs.ShareSpaceInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.ShareSpaceInput, ASKED]
     ) -> payloads.ShareSpacePayload:
         item = await shares.share_space(
             info.context.house,
@@ -44,7 +42,7 @@ class RecordingMutations:
 
     @mutation("Share a recording as a card of one's own, from a moment in it.")
     async def share_recording(
-        root: Any, info: Info, input: Annotated[inputs.ShareRecordingInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.ShareRecordingInput, ASKED]
     ) -> payloads.ShareRecordingPayload:
         item, recording = await shares.share_recording(
             info.context.house,
@@ -57,7 +55,7 @@ class RecordingMutations:
 
     @mutation("Take one's own share back.")
     async def delete_share(
-        root: Any, info: Info, input: Annotated[inputs.DeleteShareInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.DeleteShareInput, ASKED]
     ) -> payloads.DeleteSharePayload:
         item_id = ids.read(input.item_id, "TimelineItem", path="itemId")
         await shares.delete_share(info.context.house, info.context.viewer, item_id)
@@ -68,7 +66,7 @@ class RecordingMutations:
         " at once and the Space goes on; what was written goes to review."
     )
     async def delete_recording(
-        root: Any, info: Info, input: Annotated[inputs.DeleteRecordingInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.DeleteRecordingInput, ASKED]
     ) -> payloads.DeleteRecordingPayload:
         recording_id = ids.read(input.recording_id, "Recording", path="recordingId")
         recording = await recordings.delete(info.context.house, info.context.viewer, recording_id)
@@ -76,7 +74,7 @@ class RecordingMutations:
 
     @mutation("Keep where the viewer stopped. The latest listening wins, whichever was told first.")
     async def save_playback_position(
-        root: Any, info: Info, input: Annotated[inputs.SavePlaybackPositionInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.SavePlaybackPositionInput, ASKED]
     ) -> payloads.SavePlaybackPositionPayload:
         recording = await recordings.save_position(
             info.context.house,
@@ -89,7 +87,7 @@ class RecordingMutations:
 
     @mutation("Moderators: change who may record. A running recording is never stopped by it.")
     async def update_rollout(
-        root: Any, info: Info, input: Annotated[UpdateRolloutInput, _ASKED]
+        root: Any, info: Info, input: Annotated[UpdateRolloutInput, ASKED]
     ) -> UpdateRolloutPayload:
         wish = rollout.Wish(
             stage=given(input.stage),

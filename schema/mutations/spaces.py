@@ -8,12 +8,11 @@ from models.participant import ParticipantRole
 from schema import ids, inputs, payloads
 from schema.context import Info
 from schema.links import media_link
-from schema.mutations.arguments import given
+from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
 from services import endings, participation, playback, spaces
 from services.spaces import NewSpace, SpaceEdit
 
-_ASKED = strawberry.argument(description="What is asked for.")
 _EDITABLE = (
     "title",
     "description",
@@ -31,7 +30,7 @@ class SpaceMutations:
 
     @mutation("A new Space with its card on the host's timeline.")
     async def create_space(
-        root: Any, info: Info, input: Annotated[inputs.CreateSpaceInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.CreateSpaceInput, ASKED]
     ) -> payloads.CreateSpacePayload:
         wish = NewSpace(
             title=input.title,
@@ -48,7 +47,7 @@ class SpaceMutations:
 
     @mutation("Change a Space. scheduledStart changes before launch only.")
     async def update_space(
-        root: Any, info: Info, input: Annotated[inputs.UpdateSpaceInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.UpdateSpaceInput, ASKED]
     ) -> payloads.UpdateSpacePayload:
         asked = {name: getattr(input, name) for name in _EDITABLE}
         edit = SpaceEdit(
@@ -60,7 +59,7 @@ class SpaceMutations:
 
     @mutation("Set 'Record Space', before launch alone.")
     async def toggle_recording(
-        root: Any, info: Info, input: Annotated[inputs.ToggleRecordingInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.ToggleRecordingInput, ASKED]
     ) -> payloads.ToggleRecordingPayload:
         space_id = ids.read(input.space_id, "Space", path="spaceId")
         space = await spaces.toggle_recording(
@@ -77,7 +76,7 @@ class SpaceMutations:
         " publish and listen."
     )
     async def start_space(
-        root: Any, info: Info, input: Annotated[inputs.StartSpaceInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.StartSpaceInput, ASKED]
     ) -> payloads.StartSpacePayload:
         space_id = ids.read(input.space_id, "Space", path="spaceId")
         space = await spaces.start(info.context.house, info.context.viewer, space_id, platform=input.platform)
@@ -85,7 +84,7 @@ class SpaceMutations:
 
     @mutation("End a live Space, by its host or a moderator. Its recording can be played when this answers.")
     async def end_space(
-        root: Any, info: Info, input: Annotated[inputs.EndSpaceInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.EndSpaceInput, ASKED]
     ) -> payloads.EndSpacePayload:
         space_id = ids.read(input.space_id, "Space", path="spaceId")
         space = await endings.end(info.context.house, info.context.viewer, space_id)
@@ -93,7 +92,7 @@ class SpaceMutations:
 
     @mutation("Call a Space off before launch.")
     async def cancel_space(
-        root: Any, info: Info, input: Annotated[inputs.CancelSpaceInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.CancelSpaceInput, ASKED]
     ) -> payloads.CancelSpacePayload:
         space_id = ids.read(input.space_id, "Space", path="spaceId")
         space = await spaces.cancel(info.context.house, info.context.viewer, space_id)
@@ -101,7 +100,7 @@ class SpaceMutations:
 
     @mutation("Enter a live Space. Joining again is the same participation and writes no event.")
     async def join_space(
-        root: Any, info: Info, input: Annotated[inputs.JoinSpaceInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.JoinSpaceInput, ASKED]
     ) -> payloads.JoinSpacePayload:
         context = info.context
         space_id = ids.read(input.space_id, "Space", path="spaceId")
@@ -119,7 +118,7 @@ class SpaceMutations:
 
     @mutation("Go out of a Space. A host who leaves has 60 s to come back.")
     async def leave_space(
-        root: Any, info: Info, input: Annotated[inputs.LeaveSpaceInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.LeaveSpaceInput, ASKED]
     ) -> payloads.LeaveSpacePayload:
         space_id = ids.read(input.space_id, "Space", path="spaceId")
         space = await participation.leave(info.context.house, info.context.viewer, space_id)
@@ -127,7 +126,7 @@ class SpaceMutations:
 
     @mutation("Say that one was told that the Space is recorded; needed before a speaker's first packet.")
     async def acknowledge_recording(
-        root: Any, info: Info, input: Annotated[inputs.AcknowledgeRecordingInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.AcknowledgeRecordingInput, ASKED]
     ) -> payloads.AcknowledgeRecordingPayload:
         space_id = ids.read(input.space_id, "Space", path="spaceId")
         participant = await participation.acknowledge(
@@ -137,7 +136,7 @@ class SpaceMutations:
 
     @mutation("Ask to speak, or take it back.")
     async def raise_hand(
-        root: Any, info: Info, input: Annotated[inputs.RaiseHandInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.RaiseHandInput, ASKED]
     ) -> payloads.RaiseHandPayload:
         space_id = ids.read(input.space_id, "Space", path="spaceId")
         participant = await participation.raise_hand(
@@ -147,7 +146,7 @@ class SpaceMutations:
 
     @mutation("Make a raised hand a speaker, or send a speaker or co-host back to listening.")
     async def set_participant_role(
-        root: Any, info: Info, input: Annotated[inputs.SetParticipantRoleInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.SetParticipantRoleInput, ASKED]
     ) -> payloads.SetParticipantRolePayload:
         participant = await participation.set_role(
             info.context.house,
@@ -160,7 +159,7 @@ class SpaceMutations:
 
     @mutation("Turn a microphone off, or one's own on again. Takes effect on the server, at once.")
     async def set_muted(
-        root: Any, info: Info, input: Annotated[inputs.SetMutedInput, _ASKED]
+        root: Any, info: Info, input: Annotated[inputs.SetMutedInput, ASKED]
     ) -> payloads.SetMutedPayload:
         participant = await participation.set_muted(
             info.context.house,
