@@ -97,12 +97,20 @@ async def prepare(data_dir: Path, count: int) -> None:
             await make_deleted(house)
 
 
-async def work(data_dir: Path, *, die_at: str = "", die_after: int = 1, until_done: bool = False) -> None:
-    """A worker 31 days later: one round, or rounds until nothing is due."""
+async def work(
+    data_dir: Path,
+    *,
+    die_at: str = "",
+    die_after: int = 1,
+    until_done: bool = False,
+    under_way: Callable[[], None] = lambda: None,
+) -> None:
+    """A worker 31 days later: one round, or rounds until nothing is due. `under_way` hears of each border."""
     left = die_after
 
     def border(name: str) -> None:
         nonlocal left
+        under_way()
         if name == die_at:
             left -= 1
             if not left:
@@ -165,7 +173,11 @@ def race(folder: Path, count: int) -> dict[str, Any]:
     data_dir = folder / "race"
     assert ended(in_a_process(prepare(data_dir, count))) == 0
     started_s = time.monotonic()
-    killed = in_a_process(work(data_dir, die_at=Border.EMPTIED, die_after=count // 10))
+    begun = folder / "begun"
+    killed = in_a_process(work(data_dir, die_at=Border.EMPTIED, die_after=count // 10, under_way=begun.touch))
+    # Were all to start at once, the other two might leave the one nothing to be cut off in.
+    while not begun.exists() and time.monotonic() < started_s + 60:
+        time.sleep(0.005)
     others = [in_a_process(work(data_dir, until_done=True)) for _ in range(2)]
     status = ended(killed)
     assert [ended(one) for one in others] == [0, 0]
