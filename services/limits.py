@@ -1,12 +1,14 @@
 """How often somebody may do something, counted in windows that slide."""
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 # What floating point may add to a count; so that who waits as long as told is let through.
 _ROUNDING = 1e-6
+# Up to this limit each use of a key is remembered with its time.
+_EXACT_UP_TO = 64
 
 
 @dataclass(slots=True)
@@ -21,9 +23,10 @@ class _Window:
 class RateLimiter:
     """Counts uses of a key and says how long to wait once its limit is reached.
 
-    The count of the window before is carried over in proportion to how much of it still lies within the last
-    `per_seconds`: two numbers a key instead of a time for each use. At most `limit` uses pass in an instant.
-    *Not* promised: exactness to one use when uses came unevenly in the window before.
+    A limit of up to 64 is exact: never more than `limit` uses within any `per_seconds`. Above, the count of the
+    window before is carried over in proportion to how much of it still lies within the last `per_seconds`: two
+    numbers a key instead of a time for each use. At most `limit` uses pass in an instant then; *not* promised is
+    exactness to one use when uses came unevenly in the window before.
 
     At most `max_keys` keys are remembered; the one not seen for longest is forgotten first, so that a flood
     of addresses costs a bounded amount of memory and at worst forgives somebody.
@@ -33,6 +36,7 @@ class RateLimiter:
         self._monotonic = monotonic
         self._max_keys = max_keys
         self._windows: OrderedDict[tuple[str, float], _Window] = OrderedDict()
+        self._uses: OrderedDict[tuple[str, float], deque[float]] = OrderedDict()
 
     def check(self, key: str, *, limit: int, per_seconds: float) -> int | None:
         """Count one use of `key`.
@@ -40,12 +44,22 @@ class RateLimiter:
         None when it may go on, else the milliseconds to wait (and nothing is counted).
         """
         wait_ms = self.peek(key, limit=limit, per_seconds=per_seconds)
-        if wait_ms is None:
+        if wait_ms is not None:
+            return wait_ms
+        if limit <= _EXACT_UP_TO:
+            self._recent(key, per_seconds).append(self._monotonic())
+        else:
             self._window(key, per_seconds).used += 1
-        return wait_ms
+        return None
 
     def peek(self, key: str, *, limit: int, per_seconds: float) -> int | None:
         """What `check` would say, without counting: for limits on failures, which are counted afterwards."""
+        if limit <= _EXACT_UP_TO:
+            uses = self._recent(key, per_seconds)
+            if len(uses) < limit:
+                return None
+            freed_s = uses[-limit] + per_seconds if limit else self._monotonic() + per_seconds
+            return max(1, math.ceil((freed_s - self._monotonic()) * 1000))
         window = self._window(key, per_seconds)
         fraction = self._monotonic() / per_seconds - window.number
         if window.used_before * (1 - fraction) + window.used + 1 <= limit + _ROUNDING:
@@ -55,10 +69,21 @@ class RateLimiter:
     def forget(self, key: str, *, per_seconds: float) -> None:
         """Start `key` afresh, for example after a sign-in that succeeded."""
         self._windows.pop((key, per_seconds), None)
+        self._uses.pop((key, per_seconds), None)
 
     def __len__(self) -> int:
         """How many keys are remembered."""
-        return len(self._windows)
+        return len(self._windows) + len(self._uses)
+
+    def _recent(self, key: str, per_seconds: float) -> deque[float]:
+        """The times of the uses within the last `per_seconds`, oldest first."""
+        uses = self._uses.setdefault((key, per_seconds), deque())
+        self._uses.move_to_end((key, per_seconds))
+        if len(self._uses) > self._max_keys:
+            self._uses.popitem(last=False)
+        while uses and uses[0] <= self._monotonic() - per_seconds + _ROUNDING:
+            uses.popleft()
+        return uses
 
     def _window(self, key: str, per_seconds: float) -> _Window:
         number = math.floor(self._monotonic() / per_seconds)

@@ -16,7 +16,7 @@ def test_the_limit_passes_and_one_more_is_refused() -> None:
 
 @given(
     uses=st.lists(st.floats(0, 100, allow_nan=False), max_size=40),
-    limit=st.integers(1, 10),
+    limit=st.sampled_from([1, 2, 3, 10, 64, 65, 100]),
 )
 def test_who_waits_as_long_as_told_may_go_on_and_not_much_sooner(uses: list[float], limit: int) -> None:
     clock = Clock()
@@ -30,6 +30,30 @@ def test_who_waits_as_long_as_told_may_go_on_and_not_much_sooner(uses: list[floa
     assert wait_ms <= 2 or limiter.peek("a", limit=limit, per_seconds=60) is not None
     clock.now_s += 0.003
     assert limiter.check("a", limit=limit, per_seconds=60) is None
+
+
+@given(pauses=st.lists(st.floats(0, 30, allow_nan=False), max_size=60), limit=st.integers(1, 6))
+def test_a_small_limit_is_never_exceeded_within_any_window(pauses: list[float], limit: int) -> None:
+    clock = Clock()
+    limiter = RateLimiter(monotonic=clock)
+    passed = []
+    for seconds in pauses:
+        clock.now_s += seconds
+        if limiter.check("a", limit=limit, per_seconds=60) is None:
+            passed.append(clock.now_s)
+    for begin, end in zip(passed, passed[limit:], strict=False):
+        assert end - begin >= 60 - 1e-5
+
+
+def test_a_burst_before_a_border_leaves_nothing_after_it() -> None:
+    clock = Clock()
+    limiter = RateLimiter(monotonic=clock)
+    clock.now_s = 1_000 * 900 - 1
+    assert [limiter.check("a", limit=10, per_seconds=900) for _ in range(10)] == [None] * 10
+    clock.now_s += 898
+    assert limiter.check("a", limit=10, per_seconds=900) == 2_000
+    clock.now_s += 2
+    assert limiter.check("a", limit=10, per_seconds=900) is None
 
 
 def test_a_look_counts_nothing() -> None:
