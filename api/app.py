@@ -32,6 +32,7 @@ from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock, SystemClock
 from services.house import House
+from services.idempotency import KeptAnswers
 from services.ingest import Ingest
 from services.limits import RateLimiter
 from services.links import LinkSigner
@@ -56,6 +57,7 @@ _CORS = Middleware(
         "Accept-Patch",
         "Accept-Post",
         "Retry-After",
+        "Idempotency-Replayed",
         "Content-Range",
     ],
     max_age=timedelta(hours=2) // timedelta(seconds=1),
@@ -129,6 +131,7 @@ def build(
             settings.limits(),
             graphiql=pages.graphiql,
             rates=house.limiter,
+            answers=KeptAnswers(house),
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *MediaRoutes(house).routes(),

@@ -27,9 +27,9 @@ class HouseVisit:
         """Whether nobody is signed in."""
         return self.viewer.id is None
 
-    def operation_context(self, asked: Asked) -> Context:  # noqa: ARG002 (every operation gets the same)
+    def operation_context(self, asked: Asked) -> Context:
         """A fresh context: nothing that one operation read is seen by another."""
-        return Context(self.house, self.viewer)
+        return Context(self.house, self.viewer, refusal=asked.refusal, refused=asked.refused)
 
     async def still_welcome(self) -> bool:
         """Whether the session still stands."""

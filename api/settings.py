@@ -131,6 +131,10 @@ class Settings(BaseSettings):
         le=120,
         description="Days the review copy is kept after that, 30 to 120. Longer: more disk, more held of people.",
     )
+    answers_kept_hours: Count = Field(
+        default=24,
+        description="Hours for which a mutation with an Idempotency-Key is answered alike. Longer: more rows.",
+    )
     operations_per_minute_person: Count = Field(
         default=_LIMITS.operations_per_minute_person,
         description="GraphQL operations a minute for one account.",
@@ -215,6 +219,7 @@ class Settings(BaseSettings):
             reconnect_window=timedelta(seconds=self.reconnect_window_s),
             longest_space=timedelta(hours=self.longest_space_hours),
             speakers=self.speakers,
+            answers_kept=timedelta(hours=self.answers_kept_hours),
             leap_believed_after=timedelta(minutes=self.clock_leap_minutes),
             retention=RetentionPolicy(
                 public_for=timedelta(days=self.public_days), review_for=timedelta(days=self.review_days)

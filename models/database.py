@@ -11,7 +11,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.writer import MigrationWriter
 
 TABLES = (
-    "account", "appeal", "audit_entry", "block", "follow", "legal_hold", "listening", "participant",
+    "account", "appeal", "audit_entry", "block", "follow", "idempotency_key", "legal_hold", "listening", "participant",
     "playback_position", "process", "purge_receipt", "recording", "report", "retention_policy", "review_decision",
     "review_opening", "rollout", "sanction", "session", "space", "space_event", "timeline_event", "timeline_item",
 )  # fmt: skip

@@ -8,16 +8,22 @@ import strawberry
 
 from models.account import Account
 from schema.rows import Rows
+from services.errors import SpacesError
 from services.house import House
 from services.viewers import Viewer
 
 
 @dataclass(slots=True)
 class Context:
-    """Who asks, the services' house, and the rows read so far. `now` stands still while one answer is made."""
+    """Who asks, the services' house, and the rows read so far. `now` stands still while one answer is made.
+
+    `refusal` is what every mutation answers instead of being carried out; `refused` gathers what mutations refused.
+    """
 
     house: House
     viewer: Viewer
+    refusal: SpacesError | None = None
+    refused: list[SpacesError] = field(default_factory=list)
     now: datetime = field(init=False)
     rows: Rows = field(init=False)
 

@@ -9,7 +9,7 @@ import strawberry
 import structlog
 from tortoise.exceptions import OperationalError
 
-from schema.context import Info
+from schema.context import Context, Info
 from schema.links import MediaLink
 from schema.people import User, Viewer
 from schema.recordings import Recording
@@ -61,19 +61,26 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
         async def guarded(root: Any, info: Info, **arguments: Any) -> Any:
             info.context.refresh()
             try:
+                if info.context.refusal is not None:
+                    raise info.context.refusal
                 await info.context.renew()
                 return await resolver(root, info, **arguments)
             except SpacesError as error:
-                return payload(errors=[user_error(error)])
+                return _refused(info.context, payload, error)
             except OperationalError:
                 log.exception("the database refused a change", mutation=info.field_name)
-                return payload(errors=[user_error(Unavailable(retry_after_ms=_RETRY_AFTER_MS))])
+                return _refused(info.context, payload, Unavailable(retry_after_ms=_RETRY_AFTER_MS))
             finally:
                 info.context.refresh()
 
         return strawberry.mutation(resolver=guarded, description=description)
 
     return wrap
+
+
+def _refused(context: Context, payload: Callable[..., Any], error: SpacesError) -> Any:
+    context.refused.append(error)
+    return payload(errors=[user_error(error)])
 
 
 def _object(description: str) -> Any:

@@ -104,6 +104,12 @@ class CursorExpired(SpacesError):
     code, status = ErrorCode.CURSOR_EXPIRED, 410
 
 
+class IdempotencyMismatch(SpacesError):
+    """This Idempotency-Key belongs to another request. Use a new key."""
+
+    code, status = ErrorCode.IDEMPOTENCY_MISMATCH, 409
+
+
 class AlreadyLive(SpacesError):
     """The Space is live already. What you asked for can only be done before launch."""
 

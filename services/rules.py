@@ -30,6 +30,7 @@ class Rules:
     speakers: int = 10
     quiet_above_people: int = 100
     link_slack: timedelta = timedelta(minutes=15)
+    answers_kept: timedelta = timedelta(hours=24)
     events_kept: timedelta = timedelta(days=30)
     lease_for: timedelta = timedelta(seconds=60)
     leap_believed_after: timedelta = timedelta(hours=1)

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from models.recording import Recording, RecordingStatus
-from services import accounts, audit, endings, history, purge, reconcile, recordings, rooms
+from services import accounts, audit, endings, history, idempotency, purge, reconcile, recordings, rooms
 from services.clock import VouchedClock
 from services.house import House
 
@@ -50,6 +50,7 @@ class Timetable:
         await self._attempt(lambda: accounts.forget_expired_sessions(self._house.clock.now()))
         await self._attempt(lambda: recordings.forget_listenings(self._house))
         await self._attempt(lambda: history.forget_old_events(self._house))
+        await self._attempt(lambda: idempotency.forget_old_answers(self._house))
 
     async def clocks(self) -> None:
         """Both clocks of recordings: expire, then purge, whatever is due."""

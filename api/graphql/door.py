@@ -1,12 +1,12 @@
 """Who stands at the door: what the edge needs to know of sign-in, and nothing more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from api.graphql.request import GraphQLRequest
-from services.errors import Unauthenticated
+from services.errors import SpacesError, Unauthenticated
 
 
 class Kind(StrEnum):
@@ -34,6 +34,10 @@ class Asked:
     transport: Transport
     document_id: str
     """SHA-256 of the document's text, in hexadecimal."""
+    refusal: SpacesError | None = None
+    """What a mutation answers instead of being carried out."""
+    refused: list[SpacesError] = field(default_factory=list)
+    """Filled by the resolvers: what mutations refused in their payloads."""
 
 
 class Visit(Protocol):

@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from api.graphql.documents import Documents, Prepared
 from api.graphql.door import Asked, Door, Kind, Transport, Visit
 from api.graphql.errors import TooManySockets
 from api.graphql.execute import Answer, EventStream, Executor
 from api.graphql.limits import Limits
-from services.errors import RateLimited
+from api.graphql.replays import Replays
+from services.errors import RateLimited, SpacesError
 from services.limits import RateLimiter
 
 
@@ -23,6 +24,7 @@ class Edge:
     documents: Documents
     executor: Executor
     rates: RateLimiter
+    replays: Replays | None = None
     open_streams: Counter[str] = field(default_factory=Counter)
     """Sockets and event streams now open, by person."""
 
@@ -64,12 +66,25 @@ class Edge:
             if not self.open_streams[person]:
                 del self.open_streams[person]
 
-    async def answer(self, prepared: Prepared, visit: Visit, *, transport: Transport) -> Answer:
-        """Run a query or mutation. A mutation goes on to its end when the caller is cancelled."""
-        work = self.executor.run(prepared, visit.operation_context(_asked(prepared, transport)))
-        if prepared.kind is Kind.MUTATION:
-            return await self.executor.run_to_the_end(work)
-        return await work
+    async def answer(
+        self, prepared: Prepared, visit: Visit, *, transport: Transport, key: str | None = None
+    ) -> Answer:
+        """Run a query or mutation. A mutation goes on to its end when the caller is cancelled.
+
+        `key` is the mutation's Idempotency-Key: sent again, it gets the answer that it got.
+        """
+
+        async def run(refusal: SpacesError | None = None) -> Answer:
+            asked = _asked(prepared, transport, refusal)
+            answer = await self.executor.run(prepared, visit.operation_context(asked))
+            return replace(answer, refused=asked.refused) if asked.refused else answer
+
+        if prepared.kind is not Kind.MUTATION:
+            return await run()
+        if key is None or self.replays is None:
+            return await self.executor.run_to_the_end(run())
+        once = self.replays.once(prepared, run, person=visit.person, key=key)
+        return await self.executor.run_to_the_end(once)
 
     async def subscribe(
         self, prepared: Prepared, visit: Visit, *, transport: Transport
@@ -79,7 +94,11 @@ class Edge:
         return await self.executor.subscribe(prepared, context)
 
 
-def _asked(prepared: Prepared, transport: Transport) -> Asked:
+def _asked(prepared: Prepared, transport: Transport, refusal: SpacesError | None = None) -> Asked:
     return Asked(
-        request=prepared.request, kind=prepared.kind, transport=transport, document_id=prepared.document.id
+        request=prepared.request,
+        kind=prepared.kind,
+        transport=transport,
+        document_id=prepared.document.id,
+        refusal=refusal,
     )

@@ -3,7 +3,7 @@ home.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from strawberry.execution import optimized_is_awaitable as _optimized_is_awaitab
 from api.graphql.documents import Prepared
 from api.graphql.errors import ErrorJson, bug_json, exception_json, field_error_json, request_error_json
 from api.graphql.limits import Limits
+from services.errors import SpacesError
 
 T = TypeVar("T")
 
@@ -30,6 +31,10 @@ class Answer:
     data: dict[str, Any] | None
     errors: list[ErrorJson] = field(default_factory=list)
     was_begun: bool = True
+    refused: Sequence[SpacesError] = ()
+    """What mutations refused in their payloads."""
+    is_replay: bool = False
+    """Whether it was given before, to a request with the same Idempotency-Key."""
 
     def payload(self) -> dict[str, Any]:
         """As the GraphQL specification has it, section 7.1."""

@@ -23,6 +23,7 @@ from api.graphql.errors import (
 )
 from api.graphql.execute import Answer
 from api.graphql.json import encode
+from api.graphql.replays import key_of
 from api.graphql.request import GraphQLRequest, from_body, from_query_string
 from api.graphql.sse import EventStreamResponse
 from services.errors import ErrorCode, InvalidInput, SpacesError
@@ -71,7 +72,8 @@ class HttpEdge:
         if prepared.kind is Kind.SUBSCRIPTION:
             raise InvalidInput("Subscriptions run over a WebSocket, or with `Accept: text/event-stream`.")
         self._check_method(request, prepared)
-        answer = await self._edge.answer(prepared, visit, transport=Transport.HTTP)
+        key = key_of(request.headers)
+        answer = await self._edge.answer(prepared, visit, transport=Transport.HTTP, key=key)
         return answer_response(answer, media_type)
 
     async def _enter(self, request: Request) -> Visit:
@@ -153,7 +155,13 @@ def refusal_response(refusal: Refusal, media_type: str) -> Response:
 def answer_response(answer: Answer, media_type: str) -> Response:
     """The answer of an operation: 200 once it was begun, errors in fields or not."""
     status = 400 if not answer.was_begun and media_type == RESPONSE_JSON else 200
-    return json_response(answer.payload(), media_type, status=status)
+    response = json_response(answer.payload(), media_type, status=status)
+    waits_ms = [refusal.retry_after_ms for refusal in answer.refused if refusal.retry_after_ms is not None]
+    if waits_ms:
+        response.headers["Retry-After"] = str(math.ceil(max(waits_ms) / 1000))
+    if answer.is_replay:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 def json_response(payload: dict[str, Any], media_type: str, *, status: int) -> Response:

@@ -14,6 +14,7 @@ from api.graphql.edge import Edge
 from api.graphql.execute import Executor
 from api.graphql.http import HttpEdge
 from api.graphql.limits import Limits
+from api.graphql.replays import AnswerStore, Replays
 from api.graphql.socket import SocketEdge
 from services.limits import RateLimiter
 
@@ -25,6 +26,7 @@ def graphql_routes(
     *,
     graphiql: Callable[[Request], Response],
     rates: RateLimiter | None = None,
+    answers: AnswerStore | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     path: str = "/graphql",
 ) -> list[BaseRoute]:
@@ -32,6 +34,7 @@ def graphql_routes(
 
     `rates` counts operations and may be shared with other limits; without it, one is made that reads
     `monotonic`.
+    `answers` keeps what mutations with an `Idempotency-Key` were answered; without it the header is ignored.
     `graphiql` answers a browser's GET without a query. The schema's Strawberry extensions are *not* run.
     """
     edge = Edge(
@@ -40,5 +43,6 @@ def graphql_routes(
         documents=Documents(schema._schema, limits=limits),
         executor=Executor(schema, limits=limits),
         rates=rates or RateLimiter(monotonic=monotonic),
+        replays=Replays(answers) if answers else None,
     )
     return [Route(path, HttpEdge(edge, graphiql=graphiql)), WebSocketRoute(path, SocketEdge(edge))]

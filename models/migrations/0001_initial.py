@@ -142,6 +142,33 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="IdempotencyKey",
+            fields=[
+                (
+                    "id",
+                    fields.CharField(
+                        primary_key=True,
+                        unique=True,
+                        db_index=True,
+                        description="SHA-256 of person and key",
+                        max_length=64,
+                    ),
+                ),
+                ("fingerprint", fields.CharField(description="SHA-256 of the request", max_length=64)),
+                ("claimed_at", InstantField(generated=False, null=False, unique=False)),
+                ("expires_at", InstantField(generated=False, null=False, unique=False)),
+                ("answer", fields.BinaryField(null=True)),
+            ],
+            options={
+                "table": "idempotency_key",
+                "app": "models",
+                "indexes": [Index(fields=["expires_at"])],
+                "pk_attr": "id",
+                "table_description": "One person's key. `answer` is sealed, and null while the first request is under way.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="LegalHold",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
