@@ -1,5 +1,6 @@
 """Pages for people, made by the server: the timeline, a card's page, and the way to GraphiQL."""
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,11 +71,11 @@ class Card:
     gone: str | None
 
 
-def graphiql(_request: Request) -> Response:
+def graphiql(request: Request) -> Response:
     """GraphiQL from our own files; without them, how to query."""
     if _GRAPHIQL.exists():
         return HTMLResponse(_GRAPHIQL.read_text(), headers={"Content-Security-Policy": _GRAPHIQL_CSP})
-    return _page("graphql.html", 200)
+    return _page("graphql.html", 200, address=shlex.quote(str(request.url.replace(query=""))))
 
 
 def _page(template: str, status: int, **values: Any) -> Response:

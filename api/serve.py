@@ -4,6 +4,7 @@ import gc
 import logging
 import logging.handlers
 import sys
+from typing import Any
 
 import structlog
 import uvicorn
@@ -52,6 +53,12 @@ def configure_logs(settings: Settings, name: str) -> None:
     )
 
 
+def proxy_options(settings: Settings) -> dict[str, Any]:
+    """Whose word uvicorn takes for where a request comes from."""
+    trusted = settings.trusted_proxies
+    return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}
+
+
 def serve(settings: Settings, launched: Launched) -> None:
     """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone."""
     configure_logs(settings, "server")
@@ -63,6 +70,7 @@ def serve(settings: Settings, launched: Launched) -> None:
         loop="uvloop",
         log_config=None,
         access_log=False,
+        **proxy_options(settings),
         lifespan="on",
         server_header=False,
         timeout_graceful_shutdown=1,

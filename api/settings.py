@@ -54,6 +54,12 @@ class Settings(BaseSettings):
         description="Address to listen on. 0.0.0.0 opens it to the network: put a TLS proxy in front.",
     )
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port to listen on.")
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of the proxies in front, parted by commas; empty trusts none. Only they may"
+        " say by X-Forwarded-For who asks: unlisted, all behind a proxy share one address's limits; listed too"
+        " widely, anyone may pretend to be another.",
+    )
     public_url: str = Field(
         default="",
         description="Where people reach this server; default from host and port. Every link is built on it: a wrong"

@@ -66,3 +66,24 @@ async def test_signing_in_many_times_at_once_with_the_right_password_is_no_guess
     await guarded.person("many_devices")
     answers = await asyncio.gather(*(_sign_in(guarded, "many_devices", PASSWORD) for _ in range(20)))
     assert set(answers) == {"OK"}
+
+
+@pytest.mark.parametrize(("trusted", "codes"), [("", {"RATE_LIMITED"}), ("127.0.0.1", set())])
+async def test_only_a_trusted_proxy_may_say_who_asks(tmp_path: Path, trusted: str, codes: set[str]) -> None:
+    async with open_town(
+        tmp_path / "data",
+        quiet=True,
+        rate_limit_enabled=True,
+        operations_per_minute_address=3,
+        trusted_proxies=trusted,
+    ) as town:
+        answers = [
+            await town.http.post(
+                "/graphql",
+                json={"query": "{ __typename }"},
+                headers={"X-Forwarded-For": f"192.0.2.{number}"},
+            )
+            for number in range(5)
+        ]
+    found = {error["extensions"]["code"] for answer in answers for error in answer.json().get("errors", [])}
+    assert found == codes

@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 from api.app import Built, build
 from api.engine import EngineRun
 from api.graphql.protocol import server_options
+from api.serve import proxy_options
 from api.settings import Settings
 from media.ice import IceConfig
 from media.local import LocalEngine
@@ -335,6 +336,7 @@ async def open_town(
         log_config=None,
         lifespan="on",
         timeout_graceful_shutdown=1,
+        **proxy_options(settings),
         **server_options(settings.limits()),
     )
     server = uvicorn.Server(config)
