@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from api.graphql.door import Asked
+from api.graphql.door import Asked, Kind
 from schema.context import Context
-from services import accounts
+from services import accounts, tokens
 from services.house import House
 from services.viewers import Viewer
 
@@ -32,9 +32,16 @@ class HouseVisit:
         return Context(self.house, self.viewer, refusal=asked.refusal, refused=asked.refused)
 
     async def still_welcome(self) -> bool:
-        """Whether the session still stands."""
-        session_id = self.viewer.session_id
+        """Whether the session or access token still stands."""
+        session_id, token_id = self.viewer.session_id, self.viewer.access_token_id
+        if token_id is not None:
+            return await tokens.is_good(self.house, token_id)
         return session_id is None or await accounts.is_open(self.house, session_id)
+
+    def check_kind(self, kind: Kind) -> None:
+        """Raise Forbidden for a query or subscription by a token that may not read."""
+        if kind is not Kind.MUTATION:
+            tokens.check_read(self.viewer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,32 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.writer import MigrationWriter
 
 TABLES = (
-    "account", "appeal", "audit_entry", "block", "follow", "idempotency_key", "legal_hold", "listening", "participant",
-    "playback_position", "process", "purge_receipt", "recording", "report", "retention_policy", "review_decision",
-    "review_opening", "rollout", "sanction", "session", "space", "space_event", "timeline_event", "timeline_item",
-)  # fmt: skip
+    "access_token",
+    "account",
+    "appeal",
+    "audit_entry",
+    "block",
+    "follow",
+    "idempotency_key",
+    "legal_hold",
+    "listening",
+    "participant",
+    "playback_position",
+    "process",
+    "purge_receipt",
+    "recording",
+    "report",
+    "retention_policy",
+    "review_decision",
+    "review_opening",
+    "rollout",
+    "sanction",
+    "session",
+    "space",
+    "space_event",
+    "timeline_event",
+    "timeline_item",
+)
 # FULL: a commit that was answered survives a power cut. One writer waits this long for another process.
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": 5000, "foreign_keys": "ON"}
 _SQLITE = "sqlite://"

@@ -6,6 +6,7 @@ from strawberry.schema.config import StrawberryConfig
 import schema.enums  # noqa: F401  (makes the rows' enums the schema's)
 from schema.events import ParticipantChanged, RecordingStatusChanged, RecordingToggled, SpaceChanged
 from schema.mutations.accounts import AccountMutations
+from schema.mutations.integrations import IntegrationMutations
 from schema.mutations.moderation import ModerationMutations
 from schema.mutations.recordings import RecordingMutations
 from schema.mutations.spaces import SpaceMutations
@@ -16,7 +17,9 @@ from schema.subscriptions import Subscription
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(AccountMutations, SpaceMutations, RecordingMutations, ModerationMutations):
+class Mutation(
+    AccountMutations, SpaceMutations, RecordingMutations, ModerationMutations, IntegrationMutations
+):
     """The mutation root."""
 
 

@@ -38,9 +38,7 @@ class Context:
 
     def refresh(self) -> None:
         """Forget what was read: before and after a mutation, and before each event of a subscription."""
-        self.viewer = Viewer(
-            account=self.viewer.account, session_id=self.viewer.session_id, address=self.viewer.address
-        )
+        self.viewer = self.viewer.afresh()
         self.now = self.house.clock.now()
         self.rows = Rows(self.viewer)
 

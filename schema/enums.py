@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import strawberry
 
+from models.access_token import AccessScope
 from models.account import Suspension
 from models.participant import ParticipantRole
 from models.recording import RecordingStatus
@@ -161,6 +162,16 @@ _describe(
     "Whether a moderator has decided.",
     OPEN="Not yet.",
     CLOSED="Yes, or there is nothing left to decide on.",
+)
+_describe(
+    AccessScope,
+    "What an access token may do of what its owner may do.",
+    READ="Read everything that its owner may read, but for what moderators see.",
+    SPACES_WRITE="Create, change, launch, end and enter Spaces, and share them.",
+    RECORDINGS_WRITE="Trim, share and delete recordings, and keep positions.",
+    AUDIO_PUBLISH="Enter Spaces and speak in them.",
+    WEBHOOKS="Create, change and delete webhooks.",
+    MODERATION="Moderate; with READ also see what moderators see.",
 )
 _describe(
     Suspension,

@@ -15,6 +15,7 @@ from schema.people import User, Viewer
 from schema.recordings import Recording
 from schema.spaces import Participant, Space
 from schema.timeline import TimelineItem
+from services import tokens
 from services.errors import ErrorCode, SpacesError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,7 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
             try:
                 if info.context.refusal is not None:
                     raise info.context.refusal
+                tokens.check_mutation(info.context.viewer, info.field_name)
                 await info.context.renew()
                 return await resolver(root, info, **arguments)
             except SpacesError as error:

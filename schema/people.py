@@ -16,9 +16,10 @@ from schema.context import Context, Info
 from schema.nodes import Node, RowType
 from schema.rows import Connected, Wanted
 from schema.sources import column, computed, exists, newest_first, page_of, relation
-from services import rollout
+from services import rollout, tokens
 
 if TYPE_CHECKING:
+    from schema.integrations import AccessToken
     from schema.recordings import Recording
     from schema.spaces import Space
 
@@ -119,6 +120,12 @@ class Viewer:
     ) -> RecordingEligibility:
         answer = await rollout.eligibility(root, platform, info.context.now)
         return RecordingEligibility(allowed=answer.allowed, reason=answer.reason)
+
+    @strawberry.field(description="The viewer's access tokens, the newest first.")
+    async def access_tokens(
+        root: Any,
+    ) -> list[Annotated["AccessToken", strawberry.lazy("schema.integrations")]]:
+        return await tokens.all_of(root.id)  # type: ignore[return-value]
 
     @strawberry.field(description="The viewer's own recordings, the newest first.")
     async def recordings(

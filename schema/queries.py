@@ -8,6 +8,7 @@ import strawberry
 from tortoise.expressions import Q, Subquery
 from tortoise.models import Model
 
+from models.access_token import AccessToken as AccessTokenRow
 from models.account import Account
 from models.audit_entry import AuditEntry as AuditRow
 from models.follow import Follow
@@ -41,6 +42,7 @@ _NODES: dict[str, type[Model]] = {
     "TimelineItem": TimelineItemRow,
     "Report": ReportRow,
     "AuditEntry": AuditRow,
+    "AccessToken": AccessTokenRow,
 }
 _BY_CREATION = Order(column="created_at")
 _BY_ACTIVITY = Order(column="activity_at")

@@ -12,10 +12,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from tortoise.expressions import F
 
+from models.access_token import AccessScope
 from models.account import Account
 from models.follow import Follow
 from models.session import Session
-from services import text, visibility
+from services import text, tokens, visibility
 from services.changes import change, new_id
 from services.errors import Conflict, InvalidInput, NotFound, RateLimited, Unauthenticated
 from services.house import House
@@ -52,14 +53,27 @@ async def authenticate(house: House, token: str | None, *, address: str) -> View
     """The viewer behind a bearer token; anonymous without one. Raises Unauthenticated for a bad one."""
     if token is None:
         return Viewer(address=address)
-    session = await Session.get_or_none(token_hash=_hash_token(token)) if token.isascii() else None
+    viewer = await _identified(house, token) if token.isascii() else None
+    if viewer is None or viewer.account is None:
+        raise Unauthenticated("This token is not valid or has expired. Sign in again.")
+    viewer.account.suspension = viewer.account.suspended_at(house.clock.now())
+    viewer.address = address
+    return viewer
+
+
+async def _identified(house: House, token: str) -> Viewer | None:
+    if token.startswith(tokens.PREFIX):
+        shown = await tokens.used(house, token)
+        if shown is None:
+            return None
+        account = await Account.get_or_none(id=shown.account_id, deleted_at=None)
+        scopes = frozenset(map(AccessScope, shown.scopes))
+        return Viewer(account=account, access_token_id=shown.id, scopes=scopes)
+    session = await Session.get_or_none(token_hash=_hash_token(token))
     if session is None or session.expires_at <= house.clock.now():
-        raise Unauthenticated("This token is not valid or has expired. Sign in again.")
+        return None
     account = await Account.get_or_none(id=session.account_id, deleted_at=None)
-    if account is None:
-        raise Unauthenticated("This token is not valid or has expired. Sign in again.")
-    account.suspension = account.suspended_at(house.clock.now())
-    return Viewer(account=account, session_id=session.id, address=address)
+    return Viewer(account=account, session_id=session.id)
 
 
 async def is_open(house: House, session_id: UUID) -> bool:

@@ -28,7 +28,7 @@ async def end(house: House, viewer: Viewer, space_id: UUID) -> Space:
     """End a live Space. When this returns, its recording can be played."""
     account = viewer.signed_in()
     seen = await visible_space(viewer, space_id)
-    if account.id != seen.host_id and not account.is_moderator:
+    if account.id != seen.host_id and not viewer.is_moderator:
         raise Forbidden("Only the host of the Space or a moderator can end it.")
     return await end_at(house, space_id, at=house.clock.now(), actor_id=account.id)
 

@@ -23,6 +23,7 @@ class Rules:
     sign_ups_per_hour: int = 20
     failed_sign_ins: int = 10
     failed_sign_ins_within: timedelta = timedelta(minutes=15)
+    access_tokens: int = 100
     schedule_ahead: timedelta = timedelta(days=14)
     unlaunched_after: timedelta = timedelta(hours=24)
     reconnect_window: timedelta = timedelta(seconds=60)

@@ -1,8 +1,9 @@
 """Who asks: an account with its session, or nobody in particular."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from models.access_token import AccessScope
 from models.account import Account, Suspension
 from models.block import Block
 from services.errors import AccountSuspended, Forbidden, Unauthenticated
@@ -10,10 +11,15 @@ from services.errors import AccountSuspended, Forbidden, Unauthenticated
 
 @dataclass(slots=True, kw_only=True)
 class Viewer:
-    """The one who asks, for the length of one operation. `account` is None for anonymous."""
+    """The one who asks, for the length of one operation. `account` is None for anonymous.
+
+    Who comes by an access token may do what its `scopes` say; by a session, everything.
+    """
 
     account: Account | None = None
     session_id: UUID | None = None
+    access_token_id: UUID | None = None
+    scopes: frozenset[AccessScope] | None = None
     address: str = ""
     _hidden: frozenset[UUID] | None = field(default=None)
 
@@ -24,8 +30,14 @@ class Viewer:
 
     @property
     def is_moderator(self) -> bool:
-        """Whether the account moderates this server."""
+        """Whether the account moderates this server, and may do so here."""
+        if self.scopes is not None and AccessScope.MODERATION not in self.scopes:
+            return False
         return bool(self.account and self.account.is_moderator)
+
+    def afresh(self) -> "Viewer":
+        """The same one, with nothing read so far."""
+        return replace(self, _hidden=None)
 
     def signed_in(self) -> Account:
         """The account. Raises Unauthenticated, or AccountSuspended."""
@@ -38,7 +50,7 @@ class Viewer:
     def moderator(self) -> Account:
         """The account of a moderator. Raises Unauthenticated or Forbidden."""
         account = self.signed_in()
-        if not account.is_moderator:
+        if not self.is_moderator:
             raise Forbidden("Only moderators can do this.")
         return account
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from tortoise.expressions import Q, Subquery
 
+from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
@@ -69,6 +70,11 @@ async def audit_entries(viewer: Viewer) -> Q:
     return Q() if viewer.is_moderator else Q(id__lt=0)
 
 
+async def access_tokens(viewer: Viewer) -> Q:
+    """Access tokens: one's own."""
+    return Q(account_id=viewer.id or _NOBODY)
+
+
 async def openings(viewer: Viewer) -> Q:
     """Openings of review copies: for moderators, and for the host once the case is closed."""
     return Q() if viewer.is_moderator else Q(disclosed_at__isnull=False)
@@ -83,6 +89,7 @@ RULES = {
     Report: reports,
     AuditEntry: audit_entries,
     ReviewOpening: openings,
+    AccessToken: access_tokens,
 }
 
 

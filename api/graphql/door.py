@@ -54,6 +54,9 @@ class Visit(Protocol):
     def operation_context(self, asked: Asked) -> Any:
         """A fresh context for the resolvers of one operation."""
 
+    def check_kind(self, kind: Kind) -> None:
+        """Raise SpacesError when the visitor may not ask for this kind of operation."""
+
     async def still_welcome(self) -> bool:
         """Whether the session still stands; asked at each operation of a socket and at each ping."""
 

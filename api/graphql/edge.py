@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from api.graphql.documents import Documents, Prepared
 from api.graphql.door import Asked, Door, Kind, Transport, Visit
-from api.graphql.errors import TooManySockets
+from api.graphql.errors import Refusal, TooManySockets, error_json
 from api.graphql.execute import Answer, EventStream, Executor
 from api.graphql.limits import Limits
 from api.graphql.replays import Replays
+from api.graphql.request import GraphQLRequest
 from services.errors import RateLimited, SpacesError
 from services.limits import RateLimiter
 
@@ -44,6 +45,17 @@ class Edge:
                 f"More than {limit} operations in a minute. Try again after `retryAfterMs`.",
                 retry_after_ms=wait_ms,
             )
+
+    def prepare(self, request: GraphQLRequest, visit: Visit) -> Prepared | Refusal:
+        """The operation, checked against every guard and against what the visitor may ask for."""
+        prepared = self.documents.prepare(request)
+        if isinstance(prepared, Refusal):
+            return prepared
+        try:
+            visit.check_kind(prepared.kind)
+        except SpacesError as error:
+            return Refusal(errors=(error_json(error),), by_guard=False)
+        return prepared
 
     def check_streams(self, visit: Visit) -> None:
         """Raise TooManySockets when the visitor has all the connections that one person may."""

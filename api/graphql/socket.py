@@ -198,7 +198,7 @@ class Socket:
         try:
             await self._check_welcome(visit)
             self._edge.charge(visit)
-            prepared = self._edge.documents.prepare(message.request)
+            prepared = self._edge.prepare(message.request, visit)
             if isinstance(prepared, Refusal):
                 await self._error(message.id, list(prepared.errors))
             else:

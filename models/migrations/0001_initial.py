@@ -24,6 +24,27 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
+            name="AccessToken",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("account_id", fields.UUIDField()),
+                ("name", fields.CharField(max_length=100)),
+                ("scopes", fields.JSONField(default=list, encoder=JSON_DUMPS, decoder=loads)),
+                ("secret_hash", fields.CharField(unique=True, max_length=64)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("expires_at", InstantField(null=True, generated=False, unique=False)),
+                ("last_used_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "access_token",
+                "app": "models",
+                "indexes": [Index(fields=["account_id", "created_at"])],
+                "pk_attr": "id",
+                "table_description": "One token. Its row goes when it is revoked.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Account",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
