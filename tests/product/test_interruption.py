@@ -63,7 +63,8 @@ async def test_a_speaker_drops_and_comes_back_and_nobody_s_time_moves(town: Town
     await first.play_to_end()
     await first.close()
     assert (await host.recording(space, "status"))["status"] == "RECORDING"
-    second, second_s = await speak(guest, space, 1000, seconds=0.8)
+    # A pitch of its own: a fast machine is back before the end of the first is heard.
+    second, second_s = await speak(guest, space, 1500, seconds=0.8)
     await second.play_to_end()
     await hosting.play_to_end()
     for publisher in (second, hosting):
@@ -71,9 +72,8 @@ async def test_a_speaker_drops_and_comes_back_and_nobody_s_time_moves(town: Town
     await host.do("endSpace", spaceId=space)
     assert await gaps_of(host, space) == []
     sound = programme(town)
-    told = sounding_ms(sound, 1000)
-    assert len(told) == 2
-    for (begin_ms, end_ms), sent_s in zip(told, (first_s, second_s), strict=True):
+    for frequency_hz, sent_s in ((1000, first_s), (1500, second_s)):
+        ((begin_ms, end_ms),) = sounding_ms(sound, frequency_hz)
         assert abs(begin_ms - (sent_s - begun_s) * 1000) <= 80
         assert abs(end_ms - begin_ms - 800) <= 60
     ((_, host_end_ms),) = sounding_ms(sound, 440)
