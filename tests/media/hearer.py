@@ -10,6 +10,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from numpy.typing import NDArray
 
 from tests.media.publisher import Exchange, bind_loopback
+from tests.media.sound import tone_level_db
 
 
 class Hearer:
@@ -38,6 +39,17 @@ class Hearer:
         since = time.monotonic() - last_s if last_s is not None else 0.0
         parts = [block for at, block in self._blocks if at >= since]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    async def hears(self, frequency_hz: float, *, level: float = 0.2, within_s: float = 10.0) -> bool:
+        """Whether a tone is heard at its level, to 1 dB, for a third of a second; waits for it."""
+        until_s = time.monotonic() + within_s
+        while time.monotonic() < until_s:
+            sound = np.pad(self.heard(last_s=0.4), (1, 0))
+            off_db = tone_level_db(sound[-14_400:], frequency_hz=frequency_hz, reference=level)
+            if len(sound) > 14_400 and abs(off_db) < 1:
+                return True
+            await asyncio.sleep(0.05)
+        return False
 
     def first_heard_s(self, *, level: float) -> float | None:
         """When the first block louder than `level` was handed to the player, on the monotonic clock."""

@@ -43,11 +43,13 @@ class SignalTrack(MediaStreamTrack):
     async def recv(self) -> AudioFrame:
         if self.readyState != "live":
             raise MediaStreamError
-        now_s = time.monotonic()
-        if self._started_s is None:
-            self._started_s = now_s
-        due_s = self._started_s + self._sent_samples / SAMPLE_RATE_HZ
-        await asyncio.sleep(max(0.0, due_s - now_s))
+        if self._sent_samples:
+            now_s = time.monotonic()
+            # The first frame goes at once; when the next is asked for, the encoder's thread has started.
+            if self._started_s is None:
+                self._started_s = now_s - FRAME_SAMPLES / SAMPLE_RATE_HZ
+            due_s = self._started_s + self._sent_samples / SAMPLE_RATE_HZ
+            await asyncio.sleep(max(0.0, due_s - now_s))
         block = self._signal[self._sent_samples : self._sent_samples + FRAME_SAMPLES]
         if self._sent_samples >= len(self._signal):
             self.played.set()

@@ -13,6 +13,7 @@ from media.ice import IceConfig
 from media.local import MAX_SESSIONS_PER_PARTICIPANT, LocalEngine
 from media.ticker import TICKS_A_WAKE_UP
 from tests.media.hearer import Hearer
+from tests.media.lateness import lateness
 from tests.media.publisher import Publisher, tone
 from tests.media.sound import Signal, tone_level_db
 from tests.media.test_live import wall_ms
@@ -82,17 +83,16 @@ async def test_each_hears_the_others_at_their_level_and_nobody_hears_themselves(
     tones = {"a": 440.0, "b": 1000.0}
     listeners = {who: (await listen(engine, who))[0] for who in ("a", "b", "silent")}
     publishers = [
-        (await publish(engine, who, tone(frequency_hz=hz, seconds=9)))[0] for who, hz in tones.items()
+        (await publish(engine, who, tone(frequency_hz=hz, seconds=30)))[0] for who, hz in tones.items()
     ]
-    await asyncio.sleep(2)
+    for who, hearer in listeners.items():
+        for speaker, hz in tones.items():
+            assert speaker == who or await hearer.hears(hz)
+    await asyncio.sleep(1)
     for who, hearer in listeners.items():
         sound = hearer.heard(last_s=1)
         assert 40_000 < len(sound) < 56_000
-        for speaker, hz in tones.items():
-            if speaker == who:
-                assert level(sound, hz) < -40
-            else:
-                assert abs(level(sound, hz)) < 1
+        assert who not in tones or level(sound, tones[who]) < -40
     peers: list[Publisher | Hearer] = [*publishers, *listeners.values()]
     for peer in peers:
         await peer.close()
@@ -101,48 +101,50 @@ async def test_each_hears_the_others_at_their_level_and_nobody_hears_themselves(
 async def test_a_voice_reaches_the_other_s_ear_within_300_ms(engine: LocalEngine) -> None:
     signal = np.concatenate([np.zeros(48_000, np.float32), tone(frequency_hz=600, seconds=2)])
     hearer, _ = await listen(engine, "b")
-    publisher, _ = await publish(engine, "a", signal)
-    await publisher.play_to_end()
+    async with lateness() as late:
+        publisher, _ = await publish(engine, "a", signal)
+        await publisher.play_to_end()
     assert publisher.track._started_s is not None
     heard_s = hearer.first_heard_s(level=0.1)
     assert heard_s is not None
     # What aiortc's peers add (20 ms of packet, its own jitter buffer) is counted in.
-    assert heard_s - (publisher.track._started_s + 1.0) < 0.3
+    assert heard_s - (publisher.track._started_s + 1.0) < late.allowing(0.3)
     await publisher.close()
     await hearer.close()
 
 
 async def test_muting_is_heard_within_200_ms(engine: LocalEngine) -> None:
     hearer, _ = await listen(engine, "b")
-    publisher, _ = await publish(engine, "a", tone(frequency_hz=600, seconds=9))
-    await asyncio.sleep(1.5)
+    publisher, _ = await publish(engine, "a", tone(frequency_hz=600, seconds=30))
+    assert await hearer.hears(600)
     muted_s = time.monotonic()
     await engine.set_muted("s", "a", True)
-    await asyncio.sleep(0.8)
+    async with lateness() as late:
+        await asyncio.sleep(0.8)
     last_s = hearer.last_heard_s(level=0.02)
     assert last_s is not None
-    assert last_s - muted_s < 0.2
+    assert last_s - muted_s < late.allowing(0.2)
     await engine.set_muted("s", "a", False)
-    await asyncio.sleep(0.8)
-    assert abs(level(hearer.heard(last_s=0.3), 600)) < 1
+    assert await hearer.hears(600)
     await publisher.close()
     await hearer.close()
 
 
 async def test_removing_someone_stops_both_directions_at_once(engine: LocalEngine) -> None:
     other, _ = await listen(engine, "b")
-    talking, _ = await publish(engine, "b", tone(frequency_hz=500, seconds=9))
+    talking, _ = await publish(engine, "b", tone(frequency_hz=500, seconds=30))
     hearer, _ = await listen(engine, "a")
-    publisher, _ = await publish(engine, "a", tone(frequency_hz=600, seconds=9))
-    await asyncio.sleep(1.2)
-    assert abs(level(hearer.heard(last_s=0.4), 500)) < 1
+    publisher, _ = await publish(engine, "a", tone(frequency_hz=600, seconds=30))
+    assert await hearer.hears(500)
+    assert await other.hears(600)
     removed_s = time.monotonic()
-    await engine.remove_participant("s", "a")
-    await asyncio.sleep(0.8)
+    async with lateness() as late:
+        await engine.remove_participant("s", "a")
+        await asyncio.sleep(0.8)
     for ear in (other, hearer):
         last_s = ear.last_heard_s(level=0.02)
         assert last_s is not None
-        assert last_s - removed_s < 0.2
+        assert last_s - removed_s < late.allowing(0.2)
     assert (publisher.state, hearer.state) == ("closed", "closed")
     for peer in (other, talking, hearer, publisher):
         await peer.close()
@@ -190,14 +192,14 @@ async def test_a_fifth_session_and_an_offer_to_send_are_refused(engine: LocalEng
 async def test_a_listener_whose_socket_breaks_disturbs_nobody_else(engine: LocalEngine) -> None:
     broken, session_id = await listen(engine, "a")
     hearer, _ = await listen(engine, "b")
-    publisher, _ = await publish(engine, "c", tone(frequency_hz=600, seconds=9))
+    publisher, _ = await publish(engine, "c", tone(frequency_hz=600, seconds=30))
     await asyncio.sleep(0.5)
     session = engine._seats[session_id].session
     assert session is not None
     connection = session._peer.getTransceivers()[0].sender.transport.transport._connection
     connection._nominated[1].protocol.transport.close()
-    await asyncio.sleep(0.7)
-    assert abs(level(hearer.heard(last_s=0.3), 600)) < 1
+    await asyncio.sleep(0.3)
+    assert await hearer.hears(600)
     assert engine.ticker.failures == 0
     for peer in (broken, hearer, publisher):
         await peer.close()

@@ -30,7 +30,7 @@ from tests.media.hearer import Hearer
 from tests.media.publisher import Exchange, Publisher
 from tests.product.quiet_engine import QuietEngine
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class MovableClock(SystemClock):
