@@ -42,6 +42,12 @@ test: setup ## set up and run the tests; says which parts are skipped, and why
 test-all: setup ## the same, with the tests that take minutes
 	@$(BIN)/pytest -rs -m '' $(ARGS)
 
+.PHONY: mutants
+mutants: setup ## change the retention and audit code in every small way, and see that a test fails; an hour
+	@rm -rf mutants
+	@nice $(BIN)/mutmut run --max-children $(or $(JOBS),1)
+	@$(BIN)/mutmut results
+
 .PHONY: check
 check: setup ## format, lint, types, layers; schema file and migrations up to date
 	$(BIN)/ruff format --check .
@@ -72,7 +78,7 @@ lock: setup ## resolve the dependencies of pyproject.toml into the two lock file
 .PHONY: clean
 clean: ## remove what was built, the environment too; data/ stays
 	rm -rf $(VENV) api/static build dist web/*/node_modules
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis test-results
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis test-results mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------- setting up ----------

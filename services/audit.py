@@ -6,6 +6,7 @@ its end was cut off or all of it made anew, the signed head beside the database 
 """
 
 import asyncio
+import fcntl
 import hashlib
 import os
 from dataclasses import dataclass
@@ -51,12 +52,15 @@ class AuditHead:
     def write(self, head: Head) -> None:
         """Replace the head, on disk when this returns. Blocks."""
         document = self._signer.sign({"number": head.number, "hash": head.hash}, kind=_KIND)
-        draft = self._path.with_suffix(f".{os.getpid()}")
-        with draft.open("w") as file:
-            file.write(document + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        draft = self._path.with_suffix(".draft")
+        # One draft for all processes: a crash leaves at most one behind, which the next writes over.
+        with self._path.with_suffix(".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with draft.open("w") as file:
+                file.write(document + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._path)
 
     def read(self) -> Head | None:
         """The head that was signed last; None when there is none. Raises BadSignature. Blocks."""
@@ -95,18 +99,22 @@ async def seal(signed: AuditHead) -> int:
                 await AuditEntry.filter(id=entry.id).update(hash=before, number=number)
         done += len(waiting)
         if len(waiting) < _BATCH:
-            await asyncio.to_thread(_sign_if_longer, signed, Head(number=number, hash=before))
+            await _sign_what_goes_on(signed, Head(number=number, hash=before))
             return done
 
 
-def _sign_if_longer(signed: AuditHead, head: Head) -> None:
-    """A chain that is shorter than was signed is for `verify` to tell, not to be signed over."""
+async def _sign_what_goes_on(signed: AuditHead, head: Head) -> None:
+    """A chain that is shorter than was signed, or that was made anew, is for `verify` to tell, not to be signed."""
     try:
-        known = signed.read()
+        known = await asyncio.to_thread(signed.read)
     except BadSignature:
         return
-    if head.number > (known.number if known else 0):
-        signed.write(head)
+    if known is not None and known.number:
+        goes_on = head.number > known.number
+        if not goes_on or not await AuditEntry.filter(number=known.number, hash=known.hash).exists():
+            return
+    if head.number:
+        await asyncio.to_thread(signed.write, head)
 
 
 async def accept_head(signed: AuditHead) -> None:

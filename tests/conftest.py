@@ -14,6 +14,7 @@ PROGRAMS = {
     "needs_espeak": ("espeak-ng",),
     "needs_faketime": ("faketime",),
     "needs_node": ("node",),
+    "needs_strace": ("strace",),
 }
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from schema import ids
+from tests.product.migrated import put_database
 from tests.product.town import Person, Town, open_town
 
 ROOT = Path(__file__).parent.parent.parent
@@ -106,6 +107,7 @@ class Court:
 @contextlib.asynccontextmanager
 async def open_court(data_dir: Path, **changes: Any) -> AsyncIterator[Court]:
     """A court of a fresh town."""
+    await put_database(data_dir)
     async with open_town(data_dir, quiet=True, **changes) as town:
         host, listener = await town.person(), await town.person()
         yield Court(town=town, host=host, listener=listener, moderator=await town.moderator())

@@ -29,6 +29,7 @@ from services.changes import new_id
 from services.house import House
 from services.purge import Border
 from services.retention import begin_review
+from tests.product.migrated import put_database
 from tests.product.quiet_engine import write_recording
 from tests.product.town import MovableClock, settings_for
 from workers.timetable import Timetable
@@ -41,10 +42,9 @@ CRASHED = 9
 async def opened(data_dir: Path, clock: MovableClock, border: Callable[[str], None]) -> AsyncIterator[House]:
     """A house with its database, without a server."""
     settings = settings_for(data_dir, 1)
-    data_dir.mkdir(exist_ok=True)  # noqa: ASYNC240
+    await put_database(data_dir)
     house = build_house(settings, clock=clock, engine=WatchedEngine(no_engine))
     house = replace(house, border=border, rules=replace(house.rules, lease_for=LEASE))
-    await database.migrate(settings.database)
     await database.connect(settings.database)
     await house.policies.adopt(clock.now())
     try:
@@ -91,8 +91,9 @@ def ended(process: int) -> int:
 
 
 async def prepare(data_dir: Path, count: int) -> None:
-    """So many deleted recordings."""
+    """So many deleted recordings, and the key that their receipts will be signed with."""
     async with opened(data_dir, MovableClock(), lambda _border: None) as house:
+        house.signer.jwks()
         for _ in range(count):
             await make_deleted(house)
 

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from models.retention_policy import RetentionPolicyRow
 from tests.product.court import RETENTION, Court, moment, open_court, spaces
 from tests.product.town import MovableClock, Person, Town, open_town
@@ -65,6 +67,7 @@ async def test_a_start_with_the_same_settings_makes_no_new_version(tmp_path: Pat
             assert await RetentionPolicyRow.all().count() == 1
 
 
+@pytest.mark.starts_processes
 async def test_commands_with_other_settings_change_no_policy(court: Court) -> None:
     status, printed = await spaces(court.town.data_dir, "retention", "plan", SPACES_PUBLIC_DAYS="7")
     assert status == 0, printed

@@ -28,9 +28,11 @@ from workers.timetable import Timetable
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-async def purger(*arguments: str) -> Any:
+async def purger(*arguments: str, program: str = "purger") -> Any:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.product.purger", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", f"tests.product.{program}", *arguments),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
     )
     printed, _ = await process.communicate()
     assert process.returncode == 0
@@ -48,6 +50,21 @@ async def test_a_worker_killed_at_any_border_changes_nothing_in_the_end(tmp_path
     assert found == dict.fromkeys(Border, uncrashed)
 
 
+@pytest.mark.starts_processes
+@pytest.mark.needs_strace
+@pytest.mark.parametrize("how_many", ["few", pytest.param("all", marks=pytest.mark.long)])
+async def test_a_worker_killed_at_any_call_that_reaches_the_disk_changes_nothing_in_the_end(
+    tmp_path: Path, how_many: str
+) -> None:
+    found = await purger(str(tmp_path), how_many, program="stracer")
+
+    assert len(found["crashed"]) == 2 if how_many == "few" else len(found["crashed"]) > 15
+    for where, was_killed, left in found["crashed"]:
+        assert was_killed, where
+        assert left == found["uncrashed"], where
+
+
+@pytest.mark.starts_processes
 @pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.long)])
 async def test_workers_share_a_database_without_double_work_and_take_over_from_a_killed_one(
     tmp_path: Path, count: int

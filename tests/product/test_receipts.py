@@ -74,6 +74,7 @@ async def test_receipts_are_for_the_host_and_moderators(court: Court) -> None:
     assert (await court.of(recording_id, RETENTION, by=court.listener))["retention"] is None
 
 
+@pytest.mark.starts_processes
 async def test_receipts_of_an_older_key_stay_good_after_a_rotation(court: Court) -> None:
     _, before = await purged(court)
     status, printed = await spaces(court.town.data_dir, "receipt", "rotate")
@@ -89,6 +90,7 @@ async def test_receipts_of_an_older_key_stay_good_after_a_rotation(court: Court)
         assert (await verified(court, receipt["document"]))["size_bytes"] == receipt["sizeBytes"]
 
 
+@pytest.mark.starts_processes
 async def test_the_command_line_verifies_a_receipt_and_refuses_another(court: Court, tmp_path: Path) -> None:
     recording_id, receipt = await purged(court)
     good, bad = tmp_path / "good.jws", tmp_path / "bad.jws"

@@ -42,6 +42,7 @@ async def found(house: House) -> list[tuple[str, bool]]:
     return [(finding.kind, finding.mended) for finding in await reconcile(house)]
 
 
+@pytest.mark.starts_processes
 @pytest.mark.parametrize(
     "before",
     [{}, {"status": "AVAILABLE", "gone_at": None, "purge_at": None}, {"is_held": True, "purge_at": None}],
