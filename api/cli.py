@@ -123,10 +123,21 @@ def doctor(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the settings as a page of docs.")
     ] = False,
+    after_restore: Annotated[
+        bool,
+        typer.Option(
+            "--after-restore",
+            help="After a restore, before serving: purge again what the backup brought back, and compare"
+            " rows and store.",
+        ),
+    ] = False,
 ) -> None:
     """Print every setting with its consequence, and check this installation."""
     from api.doctor import check_installation, settings_page
+    from api.retention_commands import mend_after_restore
 
+    if after_restore:
+        raise typer.Exit(mend_after_restore(Settings()))
     if markdown:
         typer.echo(settings_page(), nl=False)
         return

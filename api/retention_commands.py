@@ -69,18 +69,16 @@ def _bar(day: ForecastDay, most: int) -> str:
     return "█" * round(day.purging * scale) + "░" * round(day.expiring * scale)
 
 
-@retention.command("after-restore")
-def after_restore() -> None:
-    """After a restore, before serving: purge again what the backup brought back, and compare rows and store."""
-    from api.work import after_restore as replay
+def mend_after_restore(settings: Settings) -> int:
+    """Purge again what a restored backup brought back, compare rows and store; 1 when something is left to do."""
+    from api.work import after_restore
 
-    findings = asyncio.run(replay(Settings()))
+    findings = asyncio.run(after_restore(settings))
     for finding in findings:
         console.print(f"{'mended' if finding.mended else 'TO DO '}  {finding.kind}: {finding.subject}")
     open_ones = sum(not finding.mended for finding in findings)
     console.print(f"{len(findings)} findings, {open_ones} of them for you to look into.")
-    if open_ones:
-        raise typer.Exit(1)
+    return int(open_ones > 0)
 
 
 @audit.command("verify")

@@ -72,6 +72,6 @@ async def verify_audit(settings: Settings) -> Verdict:
 
 
 async def after_restore(settings: Settings) -> list[Finding]:
-    """Purge again what a restored backup brought back, and compare rows and store. `doctor` may call it too."""
+    """Purge again what a restored backup brought back, and compare rows and store."""
     async with opened(settings) as house:
         return await restore.after_restore(house)

@@ -44,6 +44,7 @@ class ReceiptSigner:
         self._signer = signer
         self._issuer = issuer
         self._journal = journal
+        self._is_name_on_disk = False
 
     def sign(self, receipt: Receipt) -> str:
         """The receipt as a compact JWS."""
@@ -60,15 +61,16 @@ class ReceiptSigner:
 
     def keep(self, document: str) -> None:
         """Append a receipt to the journal, on disk when this returns. Twice is harmless. Blocks."""
-        is_new = not self._journal.exists()
         with self._journal.open("a+b") as file:
             # Two processes must not see the same torn line, nor write into one another's.
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(_line_break_after_crash(file) + document.encode() + b"\n")
             file.flush()
             os.fdatasync(file.fileno())
-        if is_new:
+        # Whoever made the journal may have been cut off before this.
+        if not self._is_name_on_disk:
             _sync_folder(self._journal.parent)
+            self._is_name_on_disk = True
 
     def kept(self) -> list[str]:
         """Every line of the journal once, the oldest first; a torn one too. What must stay dead after a restore."""

@@ -15,9 +15,10 @@ from models.audit_entry import AuditEntry
 from models.purge_receipt import PurgeReceipt
 from models.recording import Recording, RecordingStatus
 from models.report import Report
+from models.space_event import SpaceEvent
 from services import audit
 from services.house import House
-from services.reconcile import reconcile
+from services.reconcile import Finding, reconcile
 from services.restore import after_restore
 from tests.product.court import spaces
 from tests.product.purger import make_deleted, opened
@@ -42,52 +43,176 @@ async def found(house: House) -> list[tuple[str, bool]]:
     return [(finding.kind, finding.mended) for finding in await reconcile(house)]
 
 
-@pytest.mark.starts_processes
-@pytest.mark.parametrize(
-    "before",
-    [{}, {"status": "AVAILABLE", "gone_at": None, "purge_at": None}, {"is_held": True, "purge_at": None}],
-)
-async def test_what_a_backup_brings_back_is_purged_again_once(
-    tmp_path: Path, clock: MovableClock, before: dict[str, Any]
-) -> None:
-    data, backup = tmp_path / "data", tmp_path / "backup"
+async def purged_since(
+    data: Path, clock: MovableClock, before: dict[str, Any], *, brings: str
+) -> tuple[Recording, PurgeReceipt]:
+    """A recording that was purged after a backup, and the backup put back: `rows`, `files`, both or `older` rows."""
+    backup, files = data.parent / "backup", data.parent / "files"
     async with opened(data, clock, lambda _border: None) as house:
+        if "older" in brings:
+            _copy_database(data, backup)
         recording = await make_deleted(house)
         await Recording.all().update(**before)
         await Timetable(house, interval_s=1, owns_rooms=False).round()
-        with sqlite3.connect(data / "spaces.sqlite3") as live, sqlite3.connect(backup) as copy:
-            live.backup(copy)
-        live.close()
-        copy.close()
-        shutil.copytree(data / "recordings", tmp_path / "files")
+        if "older" not in brings:
+            _copy_database(data, backup)
+        shutil.copytree(data / "recordings", files)
         await Recording.all().update(
             status="DELETED", is_held=False, gone_at=clock.now(), purge_at=clock.now() + 30 * DAY
         )
         clock.move(30 * DAY)
         await Timetable(house, interval_s=1, owns_rooms=False).round()
         receipt = await PurgeReceipt.get()
-    for name in ("spaces.sqlite3", "spaces.sqlite3-wal", "spaces.sqlite3-shm"):
-        (data / name).unlink(missing_ok=True)
-    shutil.copy(backup, data / "spaces.sqlite3")
-    shutil.copytree(tmp_path / "files", data / "recordings", dirs_exist_ok=True)
+    if "rows" in brings:
+        for name in ("spaces.sqlite3", "spaces.sqlite3-wal", "spaces.sqlite3-shm"):
+            (data / name).unlink(missing_ok=True)
+        shutil.copy(backup, data / "spaces.sqlite3")
+    if "files" in brings:
+        shutil.copytree(files, data / "recordings", dirs_exist_ok=True)
+    return recording, receipt
 
-    status, printed = await spaces(data, "retention", "after-restore")
 
-    assert (status, "restored although purged" in printed) == (0, True), printed
+def _copy_database(data: Path, backup: Path) -> None:
+    with sqlite3.connect(data / "spaces.sqlite3") as live, sqlite3.connect(backup) as copy:
+        live.backup(copy)
+    live.close()
+    copy.close()
+
+
+AGAIN = "restored although purged"
+LIVE = {"status": "RECORDING", "gone_at": None, "purge_at": None, "ended_at": None, "expires_at": None}
+
+
+@pytest.mark.parametrize("brings", ["rows", "rows and files"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        {},
+        {"status": "TAKEN_DOWN"},
+        {"status": "AVAILABLE", "gone_at": None, "purge_at": None},
+        {"is_held": True, "purge_at": None},
+        {"has_open_case": True},
+        LIVE,
+    ],
+    ids=["deleted", "taken-down", "available", "held", "reported", "unfinished"],
+)
+async def test_what_a_backup_brings_back_is_purged_again_once(
+    tmp_path: Path, clock: MovableClock, before: dict[str, Any], brings: str
+) -> None:
+    data = tmp_path / "data"
+    recording, receipt = await purged_since(data, clock, before, brings=brings)
     async with opened(data, clock, lambda _border: None) as house:
+        old = await Recording.get(id=recording.id)
+        assert old.status is not RecordingStatus.PURGED
+
+        findings = [(finding.kind, finding.subject, finding.mended) for finding in await after_restore(house)]
+
+        assert findings[0] == (AGAIN, str(recording.id), True)
+        assert {kind for kind, _, _ in findings[1:]} <= {"audit log is older than its head"}
         row = await Recording.get(id=recording.id)
-        assert (row.status, row.purge_at, row.is_held) == (RecordingStatus.PURGED, None, False)
-        assert list((data / "recordings").iterdir()) == []
-        assert (await PurgeReceipt.get()).document == receipt.document
-        assert await AuditEntry.filter(action="recording.purged").count() == 1
+        assert (row.status, row.purge_at, row.case_deadline) == (RecordingStatus.PURGED, None, None)
+        assert (row.is_held, row.has_open_case, row.lease_owner, row.lease_until) == (
+            False,
+            False,
+            None,
+            None,
+        )
+        assert (row.purged_at, row.gone_at) == (receipt.purged_at, old.gone_at or receipt.purged_at)
+        assert (row.purge_bytes, row.purge_sha256) == (receipt.size_bytes, receipt.sha256)
+        assert list(house.recordings_dir.iterdir()) == []
+        assert await PurgeReceipt.all().values() == [
+            {name: getattr(receipt, name) for name in PurgeReceipt._meta.fields_map}
+        ]
+        entry = await AuditEntry.get(action="recording.purged")
+        assert (entry.subject_kind, entry.subject_id, entry.actor_id) == ("recording", recording.id, None)
+        assert entry.outcome == f"{receipt.size_bytes} bytes, sha256 {receipt.sha256}"
+        told = await SpaceEvent.filter(space_id=recording.space_id).order_by("-sequence").first()
+        assert told is not None
+        assert told.facts["to"] == "PURGED"
         await Timetable(house, interval_s=1, owns_rooms=False).round()
-        assert (await audit.verify(house.audit_head)).problem is None
+        assert await audit.verify(house.audit_head) == audit.Verdict(sealed=await AuditEntry.all().count())
+        assert await after_restore(house) == []
+        last = await SpaceEvent.filter(space_id=recording.space_id).order_by("-sequence").first()
+        assert last is not None
+        assert last.sequence == told.sequence
+
+
+@pytest.mark.parametrize("brings", ["files", "older rows and files"])
+async def test_files_that_a_backup_brings_back_alone_go_again(
+    tmp_path: Path, clock: MovableClock, brings: str
+) -> None:
+    data = tmp_path / "data"
+    recording, _ = await purged_since(data, clock, {}, brings=brings)
+    async with opened(data, clock, lambda _border: None) as house:
+        before = await AuditEntry.all().count(), await Recording.all().values()
+        findings = await after_restore(house)
+        assert (findings[0].kind, findings[0].subject, findings[0].mended) == (AGAIN, str(recording.id), True)
+        assert list(house.recordings_dir.iterdir()) == []
+        assert (await AuditEntry.all().count(), await Recording.all().values()) == before
+        assert await after_restore(house) == []
+
+
+async def test_a_backup_from_before_the_recording_brings_back_nothing_of_it(
+    tmp_path: Path, clock: MovableClock
+) -> None:
+    data = tmp_path / "data"
+    await purged_since(data, clock, {}, brings="older rows")
+    async with opened(data, clock, lambda _border: None) as house:
+        assert [(finding.kind, finding.subject) for finding in await after_restore(house)] == [
+            ("audit log is older than its head", "0")
+        ]
+        assert await after_restore(house) == []
+
+
+async def test_a_backup_that_was_edited_stays_for_the_audit_to_name(
+    tmp_path: Path, clock: MovableClock
+) -> None:
+    data = tmp_path / "data"
+    await purged_since(data, clock, {}, brings="files")
+    with sqlite3.connect(data / "spaces.sqlite3") as rows:
+        rows.execute("UPDATE audit_entry SET outcome = 'denied'")
+    rows.close()
+    async with opened(data, clock, lambda _border: None) as house:
+        head = house.audit_head.read()
+        assert [finding.kind for finding in await after_restore(house)] == [AGAIN]
+        assert house.audit_head.read() == head
+        assert (await audit.verify(house.audit_head)).broken_id is not None
+
+
+async def test_a_journal_whose_end_was_torn_still_buries_the_others(
+    tmp_path: Path, clock: MovableClock
+) -> None:
+    data = tmp_path / "data"
+    recording, receipt = await purged_since(data, clock, {}, brings="rows and files")
+    (data / "receipts.jws").write_text(
+        f"{receipt.document[:50]}\n{receipt.document}\n{receipt.document[:99]}"
+    )
+    async with opened(data, clock, lambda _border: None) as house:
+        torn = "line of the journal is no receipt"
+        findings = [(one.kind, one.subject, one.mended) for one in await after_restore(house)]
+        assert findings[:3] == [(torn, "1", False), (AGAIN, str(recording.id), True), (torn, "3", False)]
+        assert (await Recording.get(id=recording.id)).status is RecordingStatus.PURGED
+
+
+@pytest.mark.starts_processes
+async def test_the_doctor_buries_the_dead_after_a_restore(tmp_path: Path, clock: MovableClock) -> None:
+    data = tmp_path / "data"
+    recording, _ = await purged_since(data, clock, {}, brings="rows and files")
+
+    status, printed = await spaces(data, "doctor", "--after-restore")
+
+    assert status == 0, printed
+    assert f"mended  restored although purged: {recording.id}" in printed
+    assert printed.rstrip().endswith("0 of them for you to look into.")
+    async with opened(data, clock, lambda _border: None) as house:
         assert await after_restore(house) == []
 
 
 async def test_a_torn_line_of_the_journal_is_told_and_stops_nothing(house: House, tmp_path: Path) -> None:
     (tmp_path / "data" / "receipts.jws").write_text("eyJhbGciOi\n")
-    assert [finding.kind for finding in await after_restore(house)] == ["line of the journal is no receipt"]
+    assert await after_restore(house) == [
+        Finding(kind="line of the journal is no receipt", subject="1", mended=False)
+    ]
 
 
 async def test_a_house_in_order_has_no_findings(house: House, clock: MovableClock) -> None:

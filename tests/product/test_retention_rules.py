@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.recording import GONE, Recording, RecordingStatus
-from services.retention import deadlines, status_at
+from services.retention import Deadlines, begin_review, deadlines, gone_since, status_at, wind
 from services.rules import RetentionPolicy
 
 MS = timedelta(milliseconds=1)
+DAY = timedelta(days=1)
+NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
+ODD = RetentionPolicy(public_for=10 * DAY, review_for=33 * DAY, longest_review_for=111 * DAY)
 # Hypothesis wants its bounds without a zone, and adds one.
 _YEARS = (datetime(2021, 10, 29), datetime(2090, 1, 1))  # noqa: DTZ001
 MOMENTS = st.datetimes(*_YEARS, timezones=st.just(UTC)).map(
@@ -99,3 +102,65 @@ def test_as_time_goes_on_a_recording_never_becomes_public_again(
     assert seen == sorted(seen, reverse=True)
     due = [deadlines(recording, policy, now).purge_at for now in sorted(looks)]
     assert {one for one in due if one is not None} <= {expires + policy.review_for}
+
+
+def _case(status: RecordingStatus, *, is_held: bool, has_open_case: bool, **values: datetime) -> Recording:
+    recording = _recording(status, **values)
+    recording.is_held, recording.has_open_case = is_held, has_open_case
+    return recording
+
+
+@given(st.sampled_from(sorted(GONE)), st.booleans(), st.booleans())
+def test_a_case_puts_the_purge_off_to_the_hard_stop_and_a_hold_for_ever(
+    status: RecordingStatus, is_held: bool, has_open_case: bool
+) -> None:
+    recording = _case(status, is_held=is_held, has_open_case=has_open_case, gone_at=NOON)
+    found = deadlines(recording, ODD, NOON + DAY)
+    due = NOON + (111 if has_open_case else 33) * DAY
+    assert found == Deadlines(purge_at=None if is_held else due, purge_without_cases=NOON + 33 * DAY)
+
+
+def test_what_is_public_tells_no_purge_held_reported_or_not() -> None:
+    for is_held in (False, True):
+        for has_open_case in (False, True):
+            recording = _case(
+                RecordingStatus.AVAILABLE, is_held=is_held, has_open_case=has_open_case, expires_at=NOON
+            )
+            assert deadlines(recording, ODD, NOON - MS) == Deadlines(public_until=NOON)
+            assert gone_since(recording, NOON - MS) is None
+            assert gone_since(recording, NOON) == NOON
+
+
+@given(st.booleans(), st.booleans())
+def test_deadlines_in_the_row_are_those_of_the_rule(is_held: bool, has_open_case: bool) -> None:
+    recording = _case(RecordingStatus.DELETED, is_held=is_held, has_open_case=has_open_case)
+    begin_review(recording, ODD, NOON)
+    assert recording.gone_at == NOON
+    assert recording.purge_at == deadlines(recording, ODD, NOON).purge_at
+    assert recording.case_deadline == (NOON + 111 * DAY if has_open_case else None)
+    recording.has_open_case = False
+    wind(recording, ODD, NOON + DAY)
+    assert recording.purge_at == (None if is_held else NOON + 33 * DAY)
+    assert recording.case_deadline is None
+
+
+def test_a_case_must_be_decided_before_the_copy_goes_at_the_latest() -> None:
+    gone, expires, created = NOON, NOON + 2 * DAY, NOON - 5 * DAY
+    recording = _case(RecordingStatus.DELETED, is_held=False, has_open_case=True, created_at=created)
+    recording.gone_at, recording.expires_at = gone, expires
+    wind(recording, ODD, NOON)
+    assert recording.case_deadline == gone + 111 * DAY
+    # Public still: from its expiry on.
+    recording.status, recording.gone_at = RecordingStatus.AVAILABLE, None
+    wind(recording, ODD, NOON)
+    assert (recording.case_deadline, recording.purge_at) == (expires + 111 * DAY, None)
+    # Live still: it may end now, and so not before its creation and its public time.
+    recording.status, recording.expires_at = RecordingStatus.RECORDING, None
+    wind(recording, ODD, NOON)
+    assert (recording.case_deadline, recording.purge_at) == (created + 121 * DAY, None)
+
+
+def test_the_row_of_what_expired_is_wound_from_the_expiry_on_whoever_comes_first() -> None:
+    recording = _case(RecordingStatus.AVAILABLE, is_held=False, has_open_case=False, expires_at=NOON)
+    wind(recording, ODD, NOON + DAY)
+    assert recording.purge_at == NOON + 33 * DAY
