@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         default=_RULES.failed_sign_ins,
         description="Failed sign-ins in 15 minutes an account. More: easier to guess.",
     )
+    password_hash_mib: Count = Field(
+        default=_RULES.password_hash_mib,
+        description="Memory in MiB that hashing one password takes. Less: stolen hashes are guessed sooner. More:"
+        " sign-ins cost more. Passwords that were hashed before keep what they had.",
+    )
     schedule_days_ahead: Count = Field(
         default=_RULES.schedule_ahead.days, description="How many days ahead a Space may be scheduled."
     )
@@ -220,6 +225,7 @@ class Settings(BaseSettings):
             rate_limits=self.rate_limit_enabled,
             sign_ups_per_hour=self.sign_ups_per_hour,
             failed_sign_ins=self.failed_sign_ins,
+            password_hash_mib=self.password_hash_mib,
             schedule_ahead=timedelta(days=self.schedule_days_ahead),
             unlaunched_after=timedelta(hours=self.unlaunched_hours),
             reconnect_window=timedelta(seconds=self.reconnect_window_s),

@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -22,9 +23,6 @@ from services.errors import Conflict, InvalidInput, NotFound, RateLimited, Unaut
 from services.house import House
 from services.viewers import Viewer
 
-# The least that OWASP's password storage cheat sheet asks of Argon2id: 19 MiB, 2 passes, 1 lane.
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_NOBODYS_HASH = _HASHER.hash(secrets.token_urlsafe(16))
 # Whose turn it is to guess, an account; gone when nobody waits.
 _turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 _HOUR_S = 3600.0
@@ -43,6 +41,18 @@ class SignedIn:
 def _spend(house: House, key: str, limit: int, per_seconds: float) -> None:
     if house.rules.rate_limits and (wait := house.limiter.check(key, limit=limit, per_seconds=per_seconds)):
         raise RateLimited(retry_after_ms=wait)
+
+
+@cache
+def _hasher(memory_mib: int) -> PasswordHasher:
+    """With 19 MiB the least that OWASP's password storage cheat sheet asks of Argon2id: 2 passes, 1 lane."""
+    return PasswordHasher(time_cost=2, memory_cost=memory_mib * 1024, parallelism=1)
+
+
+@cache
+def _nobodys_hash(hasher: PasswordHasher) -> str:
+    """What an unknown handle is checked against, so that it takes as long as a wrong password."""
+    return hasher.hash(secrets.token_urlsafe(16))
 
 
 def _hash_token(token: str) -> str:
@@ -102,7 +112,7 @@ async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, passw
     _spend(house, f"sign-up:{viewer.address}", house.rules.sign_ups_per_hour, _HOUR_S)
     if await Account.exists(handle_key=handle.lower()):
         raise Conflict(f"The handle '{handle}' is taken. Choose another.", path=["handle"])
-    hashed = await asyncio.to_thread(_HASHER.hash, password.encode())
+    hashed = await asyncio.to_thread(_hasher(house.rules.password_hash_mib).hash, password.encode())
     async with change(house) as made:
         if await Account.exists(handle_key=handle.lower()):
             raise Conflict(f"The handle '{handle}' is taken. Choose another.", path=["handle"])
@@ -134,16 +144,17 @@ async def _guess(house: House, key: str, *, handle: str, password: str) -> Accou
         raise RateLimited("Too many failed sign-ins for this account. Wait a while.", retry_after_ms=wait)
     handle_key = text.handle_key(handle)
     account = await Account.get_or_none(handle_key=handle_key, deleted_at=None) if handle_key else None
-    hashed = account.password_hash if account else _NOBODYS_HASH
-    if not await asyncio.to_thread(_verify, hashed, password) or account is None:
+    hasher = _hasher(house.rules.password_hash_mib)
+    hashed = account.password_hash if account else await asyncio.to_thread(_nobodys_hash, hasher)
+    if not await asyncio.to_thread(_verify, hasher, hashed, password) or account is None:
         house.limiter.check(key, limit=limit, per_seconds=window)
         raise Unauthenticated("Handle or password is wrong. Check both and try again.")
     return account
 
 
-def _verify(hashed: str, password: str) -> bool:
+def _verify(hasher: PasswordHasher, hashed: str, password: str) -> bool:
     try:
-        return _HASHER.verify(hashed, password.encode(errors="replace"))
+        return hasher.verify(hashed, password.encode(errors="replace"))
     except (VerificationError, InvalidHashError):
         return False
 

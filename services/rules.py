@@ -22,6 +22,7 @@ class Rules:
     rate_limits: bool = True
     sign_ups_per_hour: int = 20
     failed_sign_ins: int = 10
+    password_hash_mib: int = 19
     failed_sign_ins_within: timedelta = timedelta(minutes=15)
     access_tokens: int = 100
     schedule_ahead: timedelta = timedelta(days=14)

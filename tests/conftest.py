@@ -21,6 +21,12 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 SKIPS_FORBIDDEN = bool(os.environ.get("SPACES_CI"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--database postgres` runs every test of the product on PostgreSQL."""
+    kinds = ("sqlite", "postgres")
+    parser.addoption("--database", choices=kinds, help="where servers under test keep their rows")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs an absent program, and name the program."""
     absent = {

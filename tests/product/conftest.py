@@ -1,13 +1,49 @@
-"""A server a test, or one that the tests of a module share."""
+"""A server a test, or one that the tests of a module share; and where servers keep their rows."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.product.court import Court, open_court
+from tests.product.databases import KINDS, databases
 from tests.product.town import Town, open_town
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is marked `both_databases` runs on both, unless one is named."""
+    marked = metafunc.definition.get_closest_marker("both_databases") is not None
+    if marked and metafunc.config.getoption("--database") is None:
+        metafunc.parametrize("database", KINDS, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What looks into the SQLite file has nothing to look into on PostgreSQL."""
+    if config.getoption("--database") == "postgres":
+        left_out = [item for item in items if item.get_closest_marker("sqlite_file") is not None]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases() -> Iterator[None]:
+    yield
+    databases.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind of database that servers of this test keep their rows in."""
+    kind = getattr(request, "param", None) or request.config.getoption("--database") or KINDS[0]
+    with databases.on(kind):
+        yield kind
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(tmp_path: Path) -> Iterator[None]:
+    yield
+    databases.forget(tmp_path)
 
 
 @pytest.fixture
@@ -18,10 +54,12 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+async def shared_town(database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A server for a whole module, for tests that bring their own people."""
-    async with open_town(tmp_path_factory.mktemp("town") / "data") as opened:
+    folder = tmp_path_factory.mktemp("town")
+    async with open_town(folder / "data") as opened:
         yield opened
+    databases.forget(folder)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from schema import ids
-from tests.product.migrated import put_database
+from tests.product.databases import databases
 from tests.product.town import Person, Town, open_town
 
 ROOT = Path(__file__).parent.parent.parent
@@ -107,7 +107,6 @@ class Court:
 @contextlib.asynccontextmanager
 async def open_court(data_dir: Path, **changes: Any) -> AsyncIterator[Court]:
     """A court of a fresh town."""
-    await put_database(data_dir)
     async with open_town(data_dir, quiet=True, **changes) as town:
         host, listener = await town.person(), await town.person()
         yield Court(town=town, host=host, listener=listener, moderator=await town.moderator())
@@ -121,7 +120,13 @@ async def spaces(data_dir: Path, *arguments: str, **environment: str) -> tuple[i
         "api.cli",
         *arguments,
         cwd=ROOT,
-        env={**os.environ, "SPACES_DATA_DIR": str(data_dir), "COLUMNS": "200", **environment},
+        env={
+            **os.environ,
+            "SPACES_DATA_DIR": str(data_dir),
+            "SPACES_DATABASE_URL": databases.url(data_dir),
+            "COLUMNS": "200",
+            **environment,
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import orjson
 
+from tests.product.databases import databases
 from tests.product.town import Town, free_port
 
 START_PATIENCE_S = 60.0
@@ -89,10 +90,12 @@ class Server:
     def _environment(self, scratch: Path) -> dict[str, str]:
         return {
             "SPACES_DATA_DIR": str(self.data_dir),
+            "SPACES_DATABASE_URL": databases.url(self.data_dir),
             "SPACES_HOST": "127.0.0.1",
             "SPACES_PORT": str(self.port),
             "SPACES_PUBLIC_URL": self.url,
             "SPACES_RATE_LIMIT_ENABLED": "false",
+            "SPACES_PASSWORD_HASH_MIB": "1",
             "SPACES_LOG_LEVEL": "WARNING",
             "PYTHONPATH": str(_ROOT),
             "PYTHONWARNINGS": "error",

@@ -29,7 +29,6 @@ from services.changes import new_id
 from services.house import House
 from services.purge import Border
 from services.retention import begin_review
-from tests.product.migrated import put_database
 from tests.product.quiet_engine import write_recording
 from tests.product.town import MovableClock, settings_for
 from workers.timetable import Timetable
@@ -42,7 +41,6 @@ CRASHED = 9
 async def opened(data_dir: Path, clock: MovableClock, border: Callable[[str], None]) -> AsyncIterator[House]:
     """A house with its database, without a server."""
     settings = settings_for(data_dir, 1)
-    await put_database(data_dir)
     house = build_house(settings, clock=clock, engine=WatchedEngine(no_engine))
     house = replace(house, border=border, rules=replace(house.rules, lease_for=LEASE))
     await database.connect(settings.database)

@@ -12,7 +12,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from models.retention_policy import RetentionPolicyRow
-from services import receipts, signing
+from services import signing
 from services.errors import Unavailable
 from services.house import House
 from services.policies import PolicyBook
@@ -148,8 +148,8 @@ def test_a_kept_receipt_is_on_disk_and_so_is_the_name_of_its_journal(
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
         synced.append(f"{path.name} {path.stat().st_size}" if path.is_file() else "folder")
 
-    monkeypatch.setattr(receipts.os, "fdatasync", note)
-    monkeypatch.setattr(receipts.os, "fsync", note)
+    monkeypatch.setattr("os.fdatasync", note)
+    monkeypatch.setattr("os.fsync", note)
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     signer.keep("abc")
     assert synced == ["receipts.jws 4", "folder"]
@@ -164,7 +164,7 @@ def test_a_process_that_finds_a_journal_does_not_trust_that_its_name_is_on_disk(
     """The one that made it may have been cut off before that."""
     (tmp_path / "receipts.jws").write_bytes(b"a\n")
     synced: list[int] = []
-    monkeypatch.setattr(receipts.os, "fsync", synced.append)
+    monkeypatch.setattr("os.fsync", synced.append)
     signer.keep("b")
     signer.keep("c")
     assert len(synced) == 1
@@ -186,6 +186,7 @@ async def test_a_book_without_rows_goes_by_the_settings(house: House) -> None:
 
 async def test_each_other_setting_makes_the_next_version_and_the_same_one_none(house: House) -> None:
     await RetentionPolicyRow.all().delete()
+    book = PolicyBook(wanted())
     for version, policy in enumerate(
         (wanted(), wanted(public_for=31), wanted(review_for=31), wanted(longest_review_for=99)), start=1
     ):

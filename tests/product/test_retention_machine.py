@@ -43,6 +43,7 @@ from services.links import LinkKind
 from services.purge import Border
 from services.retention import deadlines, status_at
 from services.viewers import Viewer
+from tests.product.databases import databases
 from tests.product.quiet_engine import QuietEngine
 from tests.product.retention_model import Known
 from tests.product.town import MovableClock, settings_for
@@ -67,7 +68,6 @@ STEPS = st.sampled_from(
 BACK = st.sampled_from([MILLISECOND, 3600 * SECOND, DAY, 40 * DAY])
 WHICH = st.integers(0, 99)
 GONE_NAMES = {"EXPIRED", "DELETED", "TAKEN_DOWN"}
-_TEMPLATES: dict[str, Path] = {}
 
 
 class Crash(BaseException):
@@ -98,11 +98,6 @@ class Retention(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        if "migrated" not in _TEMPLATES:
-            template = Path(tempfile.mkdtemp(prefix="retention-template-")) / "spaces.sqlite3"
-            self.run_(database.migrate(database.sqlite_url(template)))
-            _TEMPLATES["migrated"] = template
-        shutil.copy(_TEMPLATES["migrated"], self.folder / "spaces.sqlite3")
         self.run_(self._start())
         self.moderator = Viewer(account=self.run_(self._account(is_moderator=True)))
         self.listener = Viewer(account=self.run_(self._account()))
@@ -135,6 +130,7 @@ class Retention(RuleBasedStateMachine):
             self.run_(self.http.aclose())
             self.run_(database.close())
         self.runner.close()
+        databases.forget(self.folder)
         shutil.rmtree(self.folder)
 
     @rule()

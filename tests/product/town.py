@@ -28,6 +28,7 @@ from models.fields import to_ms
 from services.clock import SystemClock
 from tests.media.hearer import Hearer
 from tests.media.publisher import Exchange, Publisher
+from tests.product.databases import databases
 from tests.product.quiet_engine import QuietEngine
 
 PATIENCE_S = 30.0
@@ -294,11 +295,13 @@ class Town:
 
 
 def settings_for(data_dir: Path, port: int, **changes: Any) -> Settings:
-    """Settings of a server under test."""
+    """Settings of a server under test, with a migrated database and passwords that cost little."""
     values: Mapping[str, Any] = {
         "data_dir": data_dir,
+        "database_url": databases.migrated(data_dir),
         "port": port,
         "rate_limit_enabled": False,
+        "password_hash_mib": 1,
         "worker_interval_s": 3600,
         "log_level": "WARNING",
         **changes,
@@ -314,6 +317,33 @@ async def _local_engine(clock: MovableClock) -> EngineRun:
 async def _quiet_engine(clock: MovableClock) -> EngineRun:
     engine = QuietEngine(clock)
     return EngineRun(engine, engine.aclose)
+
+
+class _Server(uvicorn.Server):
+    """The stock server without its sleeps: it looks every 100 ms whether it shall end, and then waits as long."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.end = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Serve until `end`."""
+        await self.on_tick(0)
+        await self.end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Hear every request out, for a second at most, then stop the application."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while self.server_state.connections or self.server_state.tasks:
+                    await asyncio.sleep(0.002)
+        for task in self.server_state.tasks:
+            task.cancel()
+        await self.lifespan.shutdown()
 
 
 @contextlib.asynccontextmanager
@@ -339,7 +369,7 @@ async def open_town(
         **proxy_options(settings),
         **server_options(settings.limits()),
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     task = asyncio.create_task(server.serve())
     try:
         while not server.started:
@@ -347,8 +377,8 @@ async def open_town(
                 await task
             await asyncio.sleep(0.01)
         url = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=20, verify=False) as http:
             yield Town(url=url, http=http, built=built, clock=clock, data_dir=data_dir)
     finally:
-        server.should_exit = True
+        server.end.set()
         await task

