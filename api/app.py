@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 from starlette.applications import Starlette
@@ -17,11 +18,13 @@ from starlette.staticfiles import StaticFiles
 
 from api import keys, operations, pages
 from api.answers import HANDLERS
+from api.control import ControlSocket
 from api.door import HouseDoor
-from api.engine import EngineRun, WatchedEngine
+from api.engine import WatchedEngine
 from api.graphql.routes import graphql_routes
 from api.launch import launch_media
 from api.media import MediaRoutes
+from api.member import EngineRun
 from api.settings import Settings
 from api.whip import WhipRoutes
 from media.launch import Launched
@@ -112,7 +115,7 @@ class MediaStarter:
 
         launched, self._launched = self._launched or launch_media(self._settings), None
         engine = await connect(launched)
-        return EngineRun(engine, lambda: end(launched, engine))
+        return EngineRun(engine, lambda: end(launched, engine), launched.process.kill)
 
 
 def build(
@@ -122,7 +125,7 @@ def build(
     start_engine: Callable[[], Awaitable[EngineRun]] | None = None,
 ) -> Built:
     """The application. `clock` and `start_engine` are for tests; the rest is as in production."""
-    engine = WatchedEngine(start_engine or MediaStarter(settings))
+    engine = WatchedEngine(start_engine or MediaStarter(settings), rooms=settings.rooms_per_process)
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     routes = [
         *graphql_routes(
@@ -165,8 +168,8 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         ingest = Ingest(house)
         timetable = Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=True)
 
-        async def after_loss() -> None:
-            await rooms.reopen(house, house.clock.now())
+        async def after_loss(space_ids: frozenset[str]) -> None:
+            await rooms.reopen(house, house.clock.now(), only={UUID(space_id) for space_id in space_ids})
 
         tasks = [
             asyncio.create_task(engine.watch(ingest.hear, after_loss), name="engine"),
@@ -174,6 +177,9 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(timetable.run(), name="timetable"),
         ]
         stack.push_async_callback(_cancel, tasks)
+        control = ControlSocket(settings.data_dir.absolute(), engine)
+        stack.push_async_callback(control.close)
+        await control.start()
         yield
 
 

@@ -70,6 +70,40 @@ def worker() -> None:
 
 
 @app.command()
+def media(
+    name: Annotated[str, typer.Option(help="What logs, metrics and `drain` call it.")] = "",
+) -> None:
+    """Carry rooms beside the server of the same data folder, in a process of its own."""
+    import uvloop
+
+    from api.media_commands import carry
+    from api.serve import configure_logs
+
+    settings = Settings()
+    configure_logs(settings, "media")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(carry(settings, name, problems.print))
+
+
+@app.command()
+def drain(
+    process: Annotated[str, typer.Option(help="An attached media process; all of the server without.")] = "",
+) -> None:
+    """Take no new Spaces, wait until those that are live have ended, and end the server."""
+    from api.media_commands import DrainFailed, NoServer
+    from api.media_commands import drain as drain_server
+
+    def told(left: int) -> None:
+        console.print(f"{left} live Space{'' if left == 1 else 's'} left" if left else "Drained.")
+
+    try:
+        asyncio.run(drain_server(Settings().data_dir.absolute(), process, told))
+    except (NoServer, DrainFailed) as error:
+        problems.print(str(error))
+        raise typer.Exit(1) from None
+
+
+@app.command()
 def migrate(check: Check = False) -> None:
     """Bring the database to the newest migration."""
     from models import database

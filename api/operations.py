@@ -1,5 +1,8 @@
 """Routes for operators: is it alive, is it ready, how much of what."""
 
+import asyncio
+from itertools import accumulate
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -7,9 +10,40 @@ from starlette.routing import Route
 from tortoise.exceptions import BaseORMException
 
 from api.engine import WatchedEngine
+from media.disk import free_bytes
+from media.engine import LATE_BOUNDS_MS, EngineError
 from models.recording import Recording, RecordingStatus
 from models.space import Space, SpaceState
 from services.house import House
+
+
+async def tell_members(engine: WatchedEngine, registry: CollectorRegistry) -> None:
+    """Gauges of every media process that answers. What counts up is a gauge too, for a process that is lost
+    takes its counts with it.
+    """
+
+    def gauge(name: str, told: str, *labels: str) -> Gauge:
+        return Gauge(f"spaces_media_{name}", told, ["process", *labels], registry=registry)
+
+    rooms, sessions = gauge("rooms", "Rooms that are open"), gauge("sessions", "WHIP and WHEP sessions")
+    received = gauge("packets_received", "Packets of publishers since its start")
+    dropped = gauge("packets_dropped", "Of these, those too late or too many to be heard")
+    events = gauge("events_dropped", "Levels and progress that the server did not take in time")
+    worst = gauge("tick_late_worst_ms", "The latest wake-up since its start")
+    late = gauge("tick_late", "Wake-ups since its start that were at most so late", "le_ms")
+    for member in engine.members:
+        try:
+            stats = await member.engine.stats()
+        except EngineError:
+            continue
+        rooms.labels(member.name).set(stats.rooms)
+        sessions.labels(member.name).set(stats.sessions)
+        received.labels(member.name).set(stats.received_packets)
+        dropped.labels(member.name).set(stats.dropped_packets)
+        events.labels(member.name).set(stats.dropped_events)
+        worst.labels(member.name).set(stats.late_worst_ms)
+        for bound, count in zip([*LATE_BOUNDS_MS, "+Inf"], accumulate(stats.late), strict=False):
+            late.labels(member.name, str(bound)).set(count)
 
 
 class Operations:
@@ -36,7 +70,8 @@ class Operations:
         """200 when database and audio plane answer, else 503 and which does not."""
         parts = {"database": await self._database_answers(), "media": self._engine.is_up}
         ready = all(parts.values())
-        return JSONResponse({"status": "ok" if ready else "unavailable", **parts}, 200 if ready else 503)
+        told = {"status": "ok" if ready else "unavailable", **parts, "draining": self._engine.is_draining}
+        return JSONResponse(told, 200 if ready else 503)
 
     async def metrics(self, _request: Request) -> Response:
         """Prometheus text."""
@@ -56,8 +91,11 @@ class Operations:
             findings.labels(kind).set(count)
         overdue = Gauge("spaces_purges_overdue", "Review copies whose time is up", registry=registry)
         overdue.set(await Recording.due(self._house.clock.now()).count())
-        up = Gauge("spaces_media_up", "1 while the media process answers", registry=registry)
+        up = Gauge("spaces_media_up", "1 while a media process answers", registry=registry)
         up.set(self._engine.is_up)
+        free = Gauge("spaces_disk_free_bytes", "Room on the disk of the recordings", registry=registry)
+        free.set(await asyncio.to_thread(free_bytes, self._house.recordings_dir))
+        await tell_members(self._engine, registry)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def jwks(self, _request: Request) -> Response:

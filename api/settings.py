@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.graphql.limits import Limits
+from media.limits import EngineLimits
 from models.database import sqlite_url
 from services.rules import RetentionPolicy, Rules
 
@@ -128,6 +129,27 @@ class Settings(BaseSettings):
     longest_space_hours: Seconds = Field(
         default=12.0, description="Hours after which a Space ends by itself."
     )
+    rooms_per_process: Count = Field(
+        default=100,
+        description="Live Spaces of one media process; beyond that a launch is refused. One core carries some 30 with"
+        " three speakers each: more processes come with `spaces media`.",
+    )
+    sessions_per_room: Count = Field(
+        default=64,
+        description="WHIP and WHEP sessions of one Space, of all its devices. Each that listens costs an encoder.",
+    )
+    disk_floor_mb: int = Field(
+        default=1000,
+        ge=0,
+        description="Free megabytes of the recordings' disk below which no recording starts. A Space can still be"
+        " launched without one.",
+    )
+    disk_reserve_mb: int = Field(
+        default=250,
+        ge=0,
+        description="Free megabytes at which running recordings stop, to go on once there is more. 0: they fill the"
+        " disk, and the database beside them fails too.",
+    )
     speakers: Count = Field(
         default=_RULES.speakers,
         description="Speakers beside host and co-hosts. Each costs CPU while they talk.",
@@ -232,10 +254,19 @@ class Settings(BaseSettings):
             longest_space=timedelta(hours=self.longest_space_hours),
             speakers=self.speakers,
             answers_kept=timedelta(hours=self.answers_kept_hours),
+            disk_floor_bytes=self.disk_floor_mb * 1_000_000,
             leap_believed_after=timedelta(minutes=self.clock_leap_minutes),
             retention=RetentionPolicy(
                 public_for=timedelta(days=self.public_days), review_for=timedelta(days=self.review_days)
             ),
+        )
+
+    def engine_limits(self) -> EngineLimits:
+        """What a media process takes on."""
+        return EngineLimits(
+            rooms=self.rooms_per_process,
+            sessions_per_room=self.sessions_per_room,
+            disk_reserve_bytes=self.disk_reserve_mb * 1_000_000,
         )
 
     def limits(self) -> Limits:

@@ -6,7 +6,7 @@ pending call fails with `EngineUnavailable` and one `EngineLost` event ends the 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from media.engine import (
     EngineError,
     EngineEvent,
     EngineLost,
+    EngineStats,
     EngineUnavailable,
     LiveWindow,
     PublishAnswer,
@@ -35,20 +36,29 @@ _METHODS = frozenset(
     {
         *("open_room", "close_room", "stop_recording", "publish", "unpublish", "remove_participant"),
         *("listen", "unlisten", "has_session"),
-        *("set_muted", "live_window", "live_init", "live_fragment", "suspend", "ping"),
+        *("set_muted", "live_window", "live_init", "live_fragment", "suspend", "ping", "stats", "retire"),
     }
 )
 
 
 async def serve_engine(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: AudioEngine
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    engine: AudioEngine,
+    *,
+    retire: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer calls and push events until the stream ends. Raises `FrameError` when it makes no sense."""
+    """Answer calls and push events until the stream ends. Raises `FrameError` when it makes no sense.
+
+    `retire` is called when this process is asked to end by itself.
+    """
     slots = asyncio.Semaphore(MAX_CALLS_AT_ONCE)
     async with asyncio.TaskGroup() as tasks:
         events = tasks.create_task(_push_events(writer, engine))
         while (frame := await read_frame(reader)) is not None:
             await slots.acquire()
+            if frame[0].get("call") == "retire":
+                retire()
             call = tasks.create_task(_answer(frame[0], writer=writer, engine=engine))
             call.add_done_callback(lambda _: slots.release())
         events.cancel()
@@ -80,7 +90,7 @@ async def _call(header: dict[str, Any], *, engine: AudioEngine) -> Any:
     name = header.get("call")
     if name not in _METHODS:
         raise EngineError(f"no such call: {name}")
-    if name == "ping":
+    if name in {"ping", "retire"}:
         return None
     return await getattr(engine, name)(*from_wire(header.get("arguments", [])))
 
@@ -183,6 +193,14 @@ class RemoteEngine:
     async def suspend(self) -> tuple[RecordingFacts, ...]:
         facts: tuple[RecordingFacts, ...] = await self._call("suspend")
         return facts
+
+    async def stats(self) -> EngineStats:
+        stats: EngineStats = await self._call("stats")
+        return stats
+
+    async def retire(self) -> None:
+        """Ask the process to end by itself, and not to come back."""
+        await self._call("retire")
 
     async def events(self) -> AsyncIterator[EngineEvent]:
         """Every event, ending with `EngineLost`."""

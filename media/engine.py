@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+LATE_BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500)
+
 
 class RecorderState(StrEnum):
     """What a room's recorder is doing now."""
@@ -16,7 +18,7 @@ class RecorderState(StrEnum):
     STARTING = "STARTING"  # armed, no audio yet
     RECORDING = "RECORDING"  # someone is connected to publish; audio is being written
     INTERRUPTED = "INTERRUPTED"  # nobody is connected to publish; what was written is safe
-    FAILED = "FAILED"  # it cannot write any more; what was written is safe
+    FAILED = "FAILED"  # it cannot write now; what was written is safe, and it goes on by itself once it can
 
 
 class GapCause(StrEnum):
@@ -24,6 +26,8 @@ class GapCause(StrEnum):
 
     NO_PUBLISHER = "NO_PUBLISHER"  # nobody was connected to publish
     RESTART = "RESTART"  # the server went down and came back
+    DISK_FULL = "DISK_FULL"  # there was no room for more
+    DISK_ERROR = "DISK_ERROR"  # the disk refused, or was too slow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,23 @@ class LiveWindow:
 
     generation: int
     fragments: tuple[LiveFragment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """How a media process is doing; all but the first two count up from its start.
+
+    `late` counts wake-ups of the ticker by how late they were, one number for each bound of `LATE_BOUNDS_MS`
+    and one for all beyond; `dropped_packets` came, and were too late or too many to be heard.
+    """
+
+    rooms: int = 0
+    sessions: int = 0
+    late: tuple[int, ...] = ()
+    late_worst_ms: float = 0.0
+    received_packets: int = 0
+    dropped_packets: int = 0
+    dropped_events: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +179,18 @@ class TooManySessions(EngineError):
     """The participant has as many sessions in the room as one may have."""
 
 
+class RoomFull(EngineError):
+    """The room has as many sessions as one may have."""
+
+
+class EngineFull(EngineError):
+    """Every media process has as many rooms as it may have."""
+
+
+class EngineDraining(EngineError):
+    """No media process takes new rooms: they wait for theirs to close, and end."""
+
+
 class RoomNotFound(EngineError):
     """No such room is open."""
 
@@ -212,6 +245,9 @@ class AudioEngine(Protocol):
 
     async def suspend(self) -> tuple[RecordingFacts, ...]:
         """Close the open fragment of every recording, for a shutdown. Rooms take no more audio."""
+
+    async def stats(self) -> EngineStats:
+        """How it is doing."""
 
     def events(self) -> AsyncIterator[EngineEvent]:
         """Everything that happens, in order; one reader."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from media.elapsed import Anchor, Moment
 from media.engine import Gap, GapCause
 
 JOURNAL = "journal.jsonl"
@@ -44,6 +45,7 @@ class Journal:
     """What the lines add up to."""
 
     started_at_ms: int | None = None
+    anchor: Anchor | None = None
     gaps: tuple[Gap, ...] = ()
     open_gap: OpenGap | None = None
     spoke: tuple[Spoke, ...] = ()
@@ -64,6 +66,18 @@ def gap_started(*, position_ms: int, cause: GapCause, at_ms: int) -> bytes:
 def gap_ended(*, position_ms: int, at_ms: int) -> bytes:
     """Audio again."""
     return _line(type="gap_end", position_ms=position_ms, at_ms=at_ms)
+
+
+def clocks(anchor: Anchor) -> bytes:
+    """What the clocks showed at a position: by that the next process knows how long nobody wrote."""
+    at = anchor.at
+    return _line(
+        type="clocks",
+        position_ms=anchor.position_ms,
+        at_ms=at.wall_ms,
+        boot=at.boot,
+        since_boot_ms=at.since_boot_ms,
+    )
 
 
 def restarted(*, at_ms: int) -> bytes:
@@ -104,6 +118,7 @@ def parse(data: bytes) -> Journal:
             continue
     return Journal(
         started_at_ms=reader.started_at_ms,
+        anchor=reader.anchor,
         gaps=tuple(reader.gaps),
         open_gap=reader.open_gap,
         spoke=tuple(reader.spoke),
@@ -115,6 +130,7 @@ def parse(data: bytes) -> Journal:
 class _Reader:
     def __init__(self) -> None:
         self.started_at_ms: int | None = None
+        self.anchor: Anchor | None = None
         self.gaps: list[Gap] = []
         self.open_gap: OpenGap | None = None
         self.spoke: list[Spoke] = []
@@ -123,15 +139,15 @@ class _Reader:
 
     def read(self, fields: dict[str, Any]) -> None:
         match fields["type"]:
-            case "start":
-                if self.started_at_ms is None:
-                    self.started_at_ms = int(fields["at_ms"])
-            case "gap_start":
-                if self.open_gap is None:
-                    cause = GapCause(fields["cause"])
-                    self.open_gap = OpenGap(start_ms=int(fields["position_ms"]), cause=cause)
+            case "start" if self.started_at_ms is None:
+                self.started_at_ms = int(fields["at_ms"])
+            case "gap_start" if self.open_gap is None:
+                cause = GapCause(fields["cause"])
+                self.open_gap = OpenGap(start_ms=int(fields["position_ms"]), cause=cause)
             case "gap_end":
                 self._close_gap(int(fields["position_ms"]))
+            case "clocks":
+                self.anchor = _anchor(fields)
             case "restart":
                 self.ended = False
             case "end":
@@ -153,6 +169,15 @@ class _Reader:
         gap, self.open_gap = self.open_gap, None
         if gap is not None and end_ms > gap.start_ms:
             self.gaps.append(Gap(start_ms=gap.start_ms, end_ms=end_ms, cause=gap.cause))
+
+
+def _anchor(fields: dict[str, Any]) -> Anchor:
+    at = Moment(
+        wall_ms=int(fields["at_ms"]),
+        boot=str(fields["boot"]),
+        since_boot_ms=int(fields["since_boot_ms"]),
+    )
+    return Anchor(position_ms=int(fields["position_ms"]), at=at)
 
 
 def _line(**fields: str | int) -> bytes:

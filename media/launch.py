@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from media.limits import EngineLimits
+
 
 @dataclass(frozen=True, slots=True)
 class Launched:
@@ -16,7 +18,11 @@ class Launched:
 
 
 def launch(
-    *, ice_address: str | None = None, ice_servers: tuple[str, ...] = (), log_level: str = "WARNING"
+    *,
+    ice_address: str | None = None,
+    ice_servers: tuple[str, ...] = (),
+    limits: EngineLimits | None = None,
+    log_level: str = "WARNING",
 ) -> Launched:
     """Start a media process; it logs to our standard error. Raises OSError.
 
@@ -27,6 +33,9 @@ def launch(
     arguments += ["--ice-address", ice_address] if ice_address is not None else []
     for server in ice_servers:
         arguments += ["--ice-server", server]
+    limits = limits or EngineLimits()
+    arguments += ["--rooms", str(limits.rooms), "--sessions-per-room", str(limits.sessions_per_room)]
+    arguments += ["--disk-reserve-bytes", str(limits.disk_reserve_bytes)]
     with theirs:
         process = subprocess.Popen(  # noqa: S603 (ourselves, with arguments of our own)
             [sys.executable, *arguments],

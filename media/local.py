@@ -10,21 +10,26 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import TYPE_CHECKING, Any
 
+from media.disk import Reserve
 from media.engine import (
     EngineError,
     EngineEvent,
+    EngineFull,
+    EngineStats,
     LiveWindow,
     PublishAnswer,
     PublisherConnected,
     PublisherLost,
     RecorderProgress,
     RecordingFacts,
+    RoomFull,
     RoomNotFound,
     RoomSpec,
     SpeakingChanged,
     TooManySessions,
 )
 from media.ice import IceConfig
+from media.limits import EngineLimits
 from media.offer import Offer, Way, parse_offer
 from media.publisher import Publisher
 from media.recorder import Recorder
@@ -40,7 +45,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_EVENTS = 10_000
-MAX_SESSIONS_PER_ROOM = 64
 MAX_SESSIONS_PER_PARTICIPANT = 4
 CHECK_INTERVAL_NS = 1_000_000_000
 
@@ -87,6 +91,10 @@ class _Seat:
         return self.member.participant_id
 
 
+def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return one[0] + other[0], one[1] + other[1]
+
+
 class LocalEngine:
     """Rooms, sessions and recorders of one process. Create it inside the loop; `aclose` it."""
 
@@ -94,10 +102,12 @@ class LocalEngine:
         self,
         *,
         ice: IceConfig | None = None,
+        limits: EngineLimits | None = None,
         now_ms: Callable[[], int],
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._ice = ice or IceConfig()
+        self._limits = limits or EngineLimits()
         self._now_ms = now_ms
         self._monotonic_ns = monotonic_ns
         self._rooms: dict[str, Room] = {}
@@ -105,6 +115,7 @@ class LocalEngine:
         self._events = EventQueue()
         self._opening = asyncio.Lock()
         self._suspended = False
+        self._packets_gone = (0, 0)
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ticker = Ticker(monotonic_ns=monotonic_ns)
         self._next_check_ns = 0
@@ -118,6 +129,8 @@ class LocalEngine:
                 raise EngineError("expected a running engine, it is shutting down")
             room = self._rooms.get(spec.space_id)
             if room is None:
+                if len(self._rooms) >= self._limits.rooms:
+                    raise EngineFull(f"expected at most {self._limits.rooms} rooms in this process")
                 room = await self._open(spec)
             return room.recorder.facts if room.recorder is not None else None
 
@@ -127,7 +140,9 @@ class LocalEngine:
             recorder = Recorder(
                 space_id=spec.space_id,
                 recording_id=spec.recording.recording_id,
-                store=RecordingStore(spec.recording.directory),
+                store=RecordingStore(
+                    spec.recording.directory, reserve=Reserve(self._limits.disk_reserve_bytes)
+                ),
                 emit=self._events.put,
                 now_ms=self._now_ms,
             )
@@ -190,8 +205,8 @@ class LocalEngine:
         seats = [seat for seat in self._seats.values() if seat.room is room]
         if sum(seat.participant_id == participant_id for seat in seats) >= MAX_SESSIONS_PER_PARTICIPANT:
             raise TooManySessions(f"expected at most {MAX_SESSIONS_PER_PARTICIPANT} sessions a participant")
-        if len(seats) >= MAX_SESSIONS_PER_ROOM:
-            raise TooManySessions(f"expected at most {MAX_SESSIONS_PER_ROOM} sessions in a room")
+        if len(seats) >= self._limits.sessions_per_room:
+            raise RoomFull(f"expected at most {self._limits.sessions_per_room} sessions in a room")
 
     async def _answer(self, seat: _Seat, offer: Offer) -> PublishAnswer:
         session_id = secrets.token_urlsafe(16)
@@ -273,6 +288,7 @@ class LocalEngine:
             self._set_pace()
             return
         seat.member.leave()
+        self._packets_gone = _sum(self._packets_gone, seat.member.packets)
         self._events.put(
             PublisherLost(
                 space_id=seat.room.space_id,
@@ -328,6 +344,21 @@ class LocalEngine:
             rooms = [self._take_out(space_id) for space_id in list(self._rooms)]
             facts = await asyncio.gather(*(room.suspend() for room in rooms if room is not None))
         return tuple(fact for fact in facts if fact is not None)
+
+    async def stats(self) -> EngineStats:
+        packets = self._packets_gone
+        for seat in self._seats.values():
+            if isinstance(seat.member, Publisher):
+                packets = _sum(packets, seat.member.packets)
+        return EngineStats(
+            rooms=len(self._rooms),
+            sessions=len(self._seats),
+            late=tuple(self.ticker.late),
+            late_worst_ms=self.ticker.worst_lateness_ns / 1_000_000,
+            received_packets=packets[0],
+            dropped_packets=packets[1],
+            dropped_events=self._events.dropped,
+        )
 
     def events(self) -> AsyncIterator[EngineEvent]:
         return self._events.read()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from media.control import RemoteEngine, serve_engine
 from media.ice import IceConfig
 from media.launch import Launched
+from media.limits import EngineLimits
 
 if TYPE_CHECKING:
     from media.local import LocalEngine
@@ -51,7 +52,7 @@ async def end(launched: Launched, engine: RemoteEngine) -> None:
     await ended
 
 
-def main(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...] = ()) -> None:
+def main(fd: int, *, ice: IceConfig, limits: EngineLimits) -> None:
     """Serve an engine over an inherited socket until it closes."""
     _die_with_parent()
     # A signal to the whole group is for the parent, which closes the socket once it has told everybody.
@@ -60,7 +61,7 @@ def main(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...] = ())
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(fd, ice_address=ice_address, ice_servers=ice_servers))
+        runner.run(_serve(fd, ice=ice, limits=limits))
 
 
 def _die_with_parent() -> None:
@@ -69,21 +70,27 @@ def _die_with_parent() -> None:
         log.warning("this process may outlive its parent: errno %s", ctypes.get_errno())
 
 
-async def _serve(fd: int, *, ice_address: str | None, ice_servers: tuple[str, ...]) -> None:
+async def _serve(fd: int, *, ice: IceConfig, limits: EngineLimits) -> None:
+    engine = new_engine(ice=ice, limits=limits)
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=fd), limit=STREAM_LIMIT_BYTES)
+    try:
+        await serve_engine(reader, writer, engine)
+    finally:
+        await shut_down(engine)
+        writer.close()
+
+
+def new_engine(*, ice: IceConfig, limits: EngineLimits) -> "LocalEngine":
+    """An engine for a process of its own. Call it inside the loop."""
     # Before the first call is answered: else the first publisher's first words would wait for the import.
     import media.session  # noqa: F401
     from media.local import LocalEngine
 
-    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=fd), limit=STREAM_LIMIT_BYTES)
-    engine = LocalEngine(ice=IceConfig(address=ice_address, servers=ice_servers), now_ms=_wall_ms)
-    try:
-        await serve_engine(reader, writer, engine)
-    finally:
-        await _shut_down(engine)
-        writer.close()
+    return LocalEngine(ice=ice, limits=limits, now_ms=_wall_ms)
 
 
-async def _shut_down(engine: "LocalEngine") -> None:
+async def shut_down(engine: "LocalEngine") -> None:
+    """Close the open fragment of every recording, within the time that there is."""
     try:
         async with asyncio.timeout(SUSPEND_TIMEOUT_S):
             await engine.suspend()
@@ -100,7 +107,18 @@ if __name__ == "__main__":
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--ice-address", default=None)
     parser.add_argument("--ice-server", action="append", default=[])
+    parser.add_argument("--rooms", type=int, default=EngineLimits().rooms)
+    parser.add_argument("--sessions-per-room", type=int, default=EngineLimits().sessions_per_room)
+    parser.add_argument("--disk-reserve-bytes", type=int, default=EngineLimits().disk_reserve_bytes)
     parser.add_argument("--log-level", default="WARNING")
     options = parser.parse_args()
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    main(options.fd, ice_address=options.ice_address, ice_servers=tuple(options.ice_server))
+    main(
+        options.fd,
+        ice=IceConfig(address=options.ice_address, servers=tuple(options.ice_server)),
+        limits=EngineLimits(
+            rooms=options.rooms,
+            sessions_per_room=options.sessions_per_room,
+            disk_reserve_bytes=options.disk_reserve_bytes,
+        ),
+    )

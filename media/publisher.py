@@ -85,6 +85,14 @@ class Publisher:
         return self._source.pull() if self._source is not None else None
 
     @property
+    def packets(self) -> tuple[int, int]:
+        """How many have come, and how many of them were too late or too many to be heard."""
+        if not isinstance(self._source, Voice):
+            return 0, 0
+        counted = self._source.jitter.counters
+        return counted.received, counted.late + counted.overflowed
+
+    @property
     def drained(self) -> bool:
         """Whether all that was received has been heard."""
         return self._source is None or self._source.drained

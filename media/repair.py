@@ -6,10 +6,13 @@ killed at any point. Must not run on a directory that is being written.
 
 import mmap
 import os
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from media import journal as journal_lines
+from media.claim import claim
+from media.elapsed import Moment, elapsed_ms
 from media.engine import GapCause, RecordingFacts
 from media.journal import JOURNAL, Journal
 from media.mp4 import FRAME_SAMPLES, Scan, scan
@@ -48,37 +51,57 @@ def repair(directory: str | Path, *, recording_id: str) -> RecordingFacts:
     return repair_files(directory).facts(recording_id=recording_id)
 
 
-def finish(directory: str | Path, *, recording_id: str, ended_at_ms: int | None = None) -> RecordingFacts:
+def finish(
+    directory: str | Path, *, recording_id: str, ended_at_ms: int | None = None, now: Moment | None = None
+) -> RecordingFacts:
     """Repair and end a recording whose room is not open. Blocks on the disk.
 
-    Time between the last sound and `ended_at_ms` is told as a gap, not filled. A recording that has
-    ended before stays as it is.
+    Time between the last sound and `ended_at_ms` is told as a gap, not filled; with `now` also where the
+    wall clock was set meanwhile. A recording that has ended before stays as it is.
     """
     folder = Path(directory)
-    repaired = repair_files(folder)
-    if repaired.started_at_ms is None:
-        return repaired.facts(recording_id=recording_id)
-    if not repaired.journal.ended:
-        end_recording(folder, repaired=repaired, ended_at_ms=ended_at_ms)
+    if not folder.exists():
+        return repair_files(folder).facts(recording_id=recording_id)
+    with closing(claim(folder)):
         repaired = repair_files(folder)
+        if repaired.started_at_ms is not None and not repaired.journal.ended:
+            end_recording(folder, repaired=repaired, ended_at_ms=ended_at_ms, now=now)
+            repaired = repair_files(folder)
     return repaired.facts(recording_id=recording_id)
 
 
-def end_recording(folder: Path, *, repaired: Repaired, ended_at_ms: int | None) -> None:
+def end_recording(
+    folder: Path, *, repaired: Repaired, ended_at_ms: int | None, now: Moment | None = None
+) -> None:
     """Write the last lines of a whole recording: its trailing gap and its end."""
     assert repaired.started_at_ms is not None
     at_ms = ended_at_ms or repaired.started_at_ms + repaired.duration_ms
+    end_ms = _position_at(at_ms, repaired=repaired, now=now)
     lines = b""
     if repaired.journal.open_gap is None and ended_at_ms is not None:
         lines += journal_lines.gap_started(
             position_ms=repaired.duration_ms, cause=GapCause.RESTART, at_ms=at_ms
         )
-    lines += journal_lines.gap_ended(position_ms=at_ms - repaired.started_at_ms, at_ms=at_ms)
+    lines += journal_lines.gap_ended(position_ms=end_ms, at_ms=at_ms)
     lines += journal_lines.ended(duration_ms=repaired.duration_ms, at_ms=at_ms)
     with (folder / JOURNAL).open("ab") as file:
         file.write(lines)
         file.flush()
         os.fdatasync(file.fileno())
+
+
+def _position_at(at_ms: int, *, repaired: Repaired, now: Moment | None) -> int:
+    """The position of an instant that the wall clock has shown, or of now where it has gone back since."""
+    assert repaired.started_at_ms is not None
+    if now is None:
+        return max(at_ms - repaired.started_at_ms, repaired.duration_ms)
+    position_ms = elapsed_ms(
+        repaired.journal.anchor,
+        started_at_ms=repaired.started_at_ms,
+        written_ms=repaired.duration_ms,
+        now=now,
+    )
+    return max(position_ms - max(0, now.wall_ms - at_ms), repaired.duration_ms)
 
 
 def repair_files(directory: str | Path) -> Repaired:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from media.engine import EngineEvent, RecorderState, RecordingFacts, SpeakingChanged
+from media.engine import EngineEvent, RecordingFacts, SpeakingChanged
 from media.jitter import IN_CONVERSATION, JitterConfig
 from media.journal import Spoke
 from media.mixer import LOOKAHEAD_SAMPLES, Mixer
@@ -116,9 +116,11 @@ class Room:
 
     def _write(self, mixed: Pcm | None, *, present: bool) -> None:
         recorder = self._recorder
-        if recorder is not None and recorder.state is not RecorderState.FAILED:
+        if recorder is not None:
             recorder.tick(mixed, present=present, tick_ns=self._tick_ns, first_audio_ms=self._first_audio_ms)
-        elif present and self._first_audio_ms is not None:
+        # Once the disk has failed, listeners go on from memory until the end: a player that has heard what
+        # the file lacks cannot be led back to it.
+        if (recorder is None or recorder.has_failed) and present and self._first_audio_ms is not None:
             self.window.push(mixed)
 
     def _let_go(self) -> None:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from media.claim import Claim, claim
+from media.disk import Reserve
 from media.encoder import programme_init, silent_frame
 from media.journal import JOURNAL, track_begun
 from media.mp4 import FRAGMENT_FRAMES, Fragment, fragment
@@ -19,11 +21,13 @@ _SILENT_FRAGMENTS_A_WRITE = 256
 class RecordingStore:
     """Appends whole fragments: bytes first, on disk, then the playlist's line.
 
-    After an `OSError` the file is cut back to its last whole fragment, and nothing more is accepted.
+    After an `OSError` the file is cut back to its last whole fragment; `reopen` repairs what else was torn.
     """
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, *, reserve: Reserve | None = None) -> None:
         self._folder = Path(directory)
+        self._reserve = reserve or Reserve()
+        self._claim: Claim | None = None
         self._programme = -1
         self._init_bytes = 0
         self._next_sequence = 1
@@ -34,6 +38,7 @@ class RecordingStore:
     def open(self) -> Repaired:
         """Repair what is there, so that writing can go on behind it."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._claim = self._claim or claim(self._folder)
         repaired = repair_files(self._folder)
         self._started_at_ms = repaired.started_at_ms
         self._init_bytes = repaired.scan.init_bytes
@@ -41,6 +46,22 @@ class RecordingStore:
         self.frames = repaired.scan.frames
         self.size_bytes = repaired.scan.whole_bytes
         return repaired
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever written here."""
+        return not self._folder.exists()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be written without touching the reserve."""
+        return not self._reserve.is_touched(self._folder)
+
+    def reopen(self) -> Repaired:
+        """Go on after an error. Raises OSError while there is no room, or while the disk refuses."""
+        self._reserve.expect_room(self._folder)
+        self.close()
+        return self.open()
 
     def begin(self, *, at_ms: int) -> None:
         """Remember when the first audio came; the playlist tells it."""
@@ -94,10 +115,13 @@ class RecordingStore:
             self._append_playlist(ENDLIST)
 
     def close(self) -> None:
-        """Let go of the file. Can be called twice."""
+        """Let go of the files. Can be called twice."""
         if self._programme >= 0:
             os.close(self._programme)
             self._programme = -1
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     def _write(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None:
         if self._programme < 0:

@@ -7,9 +7,11 @@ lost by that: packets wait at least as long in their jitter buffers. Where someb
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections.abc import Callable
 from math import ceil
 
+from media.engine import LATE_BOUNDS_MS
 from media.room import TICK_NS
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class Ticker:
         self._listeners: list[Callable[[int], None]] = []
         self._wanted = asyncio.Event()
         self.worst_lateness_ns = 0
+        self.late = [0] * (len(LATE_BOUNDS_MS) + 1)
         self.failures = 0
 
     @property
@@ -60,7 +63,9 @@ class Ticker:
 
     def _catch_up(self, next_ns: int, *, now_ns: int) -> int:
         """Make every tick that is due; the time of the next one."""
-        self.worst_lateness_ns = max(self.worst_lateness_ns, now_ns - next_ns - self._ahead_ns)
+        late_ns = now_ns - next_ns - self._ahead_ns
+        self.worst_lateness_ns = max(self.worst_lateness_ns, late_ns)
+        self.late[bisect_left(LATE_BOUNDS_MS, late_ns / 1_000_000)] += 1
         if now_ns - next_ns > MAX_CATCH_UP_NS:
             next_ns = now_ns
         while next_ns <= now_ns:

@@ -27,8 +27,11 @@ _ERRORS: dict[str, type[engine.EngineError]] = {
     kind.__name__: kind
     for kind in (
         engine.EngineError,
+        engine.EngineDraining,
+        engine.EngineFull,
         engine.EngineUnavailable,
         engine.OfferRefused,
+        engine.RoomFull,
         engine.RoomNotFound,
         engine.TooManySessions,
     )

@@ -38,7 +38,8 @@ class RecordingGap:
     start_ms: int = strawberry.field(description="From here, in ms since the first audio.")
     end_ms: int = strawberry.field(description="Up to here.")
     cause: str = strawberry.field(
-        description="NO_PUBLISHER: nobody was connected. RESTART: the server was away."
+        description="NO_PUBLISHER: nobody was connected. RESTART: the server was away. DISK_FULL: there was no"
+        " room for more. DISK_ERROR: the disk refused."
     )
 
 

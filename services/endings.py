@@ -4,9 +4,11 @@ import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
+from media.elapsed import this_moment
 from media.engine import EngineError, RecordingFacts, RoomNotFound
 from media.repair import finish
 from models.fields import to_ms
@@ -22,6 +24,8 @@ from services.rules import Rules
 from services.states import move_space
 from services.viewers import Viewer
 from services.visibility import visible_space
+
+log = structlog.get_logger(__name__)
 
 
 async def end(house: House, viewer: Viewer, space_id: UUID) -> Space:
@@ -70,8 +74,14 @@ async def _close(house: House, space: Space, recording: Recording | None) -> Non
         facts = None
     except EngineError:
         return  # it may still be writing: a later round finishes the recording
-    if recording is not None and recording.status is RecordingStatus.FINALIZING:
-        await recordings.finalise(house, recording.id, facts or await _facts_on_disk(house, space, recording))
+    if recording is None or recording.status is not RecordingStatus.FINALIZING:
+        return
+    try:
+        facts = facts or await _facts_on_disk(house, space, recording)
+    except OSError:
+        log.exception("a recording waits to be finished", recording=str(recording.id))
+        return  # the disk is full, or somebody still writes: a later round tries again
+    await recordings.finalise(house, recording.id, facts)
 
 
 async def _facts_on_disk(house: House, space: Space, recording: Recording) -> RecordingFacts:
@@ -79,7 +89,11 @@ async def _facts_on_disk(house: House, space: Space, recording: Recording) -> Re
     directory = house.recording_dir(recording.id)
     ended_at = space.ended_at or house.clock.now()
     return await asyncio.to_thread(
-        finish, directory, recording_id=str(recording.id), ended_at_ms=to_ms(ended_at)
+        finish,
+        directory,
+        recording_id=str(recording.id),
+        ended_at_ms=to_ms(ended_at),
+        now=this_moment(wall_ms=to_ms(house.clock.now())),
     )
 
 

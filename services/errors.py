@@ -98,6 +98,10 @@ class Unavailable(SpacesError):
     code, status = ErrorCode.UNAVAILABLE, 503
 
 
+class DiskFull(Unavailable):
+    """There is no room for another recording on this server. Go on without one (toggleRecording), or try later."""
+
+
 class CursorExpired(SpacesError):
     """This cursor is older than 30 days. Read the current state and go on from its cursor."""
 

@@ -16,6 +16,7 @@ from media.engine import (
     RecorderProgress,
     RecorderState,
     RecordingFacts,
+    RoomFull,
     RoomNotFound,
     SpeakingChanged,
     TooManySessions,
@@ -126,6 +127,10 @@ async def _open(
     except TooManySessions as error:
         raise CapacityReached(
             "You have as many audio sessions in this Space as one may have. End one of them first."
+        ) from error
+    except RoomFull as error:
+        raise CapacityReached(
+            "This Space has as many audio sessions as one may have. Try again when somebody has left."
         ) from error
     except EngineError as error:
         raise Unavailable(

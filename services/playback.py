@@ -133,7 +133,7 @@ async def open_live(house: House, token: str) -> Stored | InMemory:
         raise LinkGone
     recording = await Recording.get_or_none(space_id=space.id)
     if space.state is SpaceState.LIVE:
-        if recording is not None and recording.status in ICON_ON:
+        if recording is not None and recording.status in ICON_ON and not recordings.was_cut_off(recording):
             return _stored(house, recording, link, start_ms=0)
         return InMemory(space_id=str(space.id))
     now = house.clock.now()

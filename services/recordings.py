@@ -7,7 +7,7 @@ from uuid import UUID
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
 
-from media.engine import EngineError, RecordingFacts
+from media.engine import EngineError, GapCause, RecordingFacts
 from models.fields import from_ms
 from models.listening import Listening
 from models.playback_position import PlaybackPosition
@@ -24,6 +24,7 @@ from services.viewers import Viewer
 from services.visibility import visible_recording
 
 NO_AUDIO = "no audio was received"
+_BY_DISK = frozenset({GapCause.DISK_FULL, GapCause.DISK_ERROR})
 
 
 def take_facts(recording: Recording, facts: RecordingFacts | None) -> None:
@@ -34,6 +35,11 @@ def take_facts(recording: Recording, facts: RecordingFacts | None) -> None:
     recording.duration_ms = facts.duration_ms
     recording.size_bytes = facts.size_bytes
     recording.gaps = [asdict(gap) for gap in facts.gaps]
+
+
+def was_cut_off(recording: Recording) -> bool:
+    """Whether the disk has failed it: then who listens live hears the room from memory until the end."""
+    return any(gap["cause"] in _BY_DISK for gap in recording.gaps)
 
 
 async def finalise(house: House, recording_id: UUID, facts: RecordingFacts | None) -> None:

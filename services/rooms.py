@@ -1,5 +1,6 @@
 """Live rooms across restarts: what was open is repaired, told, and opened again or ended."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -28,23 +29,30 @@ async def last_seen(house: House) -> datetime:
     return min(found.seen_at, house.clock.now()) if found else house.clock.now()
 
 
-async def lose_connections(house: House, since: datetime) -> None:
-    """Every media connection broke at `since`: hosts who had one get their window from then."""
+async def lose_connections(house: House, since: datetime, *, only: Collection[UUID] | None = None) -> None:
+    """Media connections broke at `since`, all or those of some Spaces: hosts who had one get their window."""
     async with change(house):
-        hosts = Participant.filter(is_connected=True, role=ParticipantRole.HOST)
+        connected = Participant.filter(is_connected=True)
+        if only is not None:
+            connected = connected.filter(space_id__in=list(only))
+        hosts = connected.filter(role=ParticipantRole.HOST)
         space_ids = list(await hosts.values_list("space_id", flat=True))
         await Space.filter(id__in=space_ids, state=SpaceState.LIVE, host_lost_at=None).update(
             host_lost_at=since
         )
-        await Participant.filter(is_connected=True).update(is_connected=False, is_speaking=False)
+        await connected.update(is_connected=False, is_speaking=False)
 
 
-async def reopen(house: House, since: datetime) -> None:
-    """After a start or a crash of the audio plane: end what is over, open the other rooms, finish the rest."""
-    await lose_connections(house, since)
+async def reopen(house: House, since: datetime, *, only: Collection[UUID] | None = None) -> None:
+    """After a start or the crash of a media process: end what is over, open the other rooms, finish the rest.
+
+    `only` are the Spaces that were lost; all when None.
+    """
+    await lose_connections(house, since, only=only)
     for space_id in await endings.due_spaces(house.rules, house.clock.now()):
         await endings.end_due(house, space_id)
-    for space in await Space.filter(state=SpaceState.LIVE):
+    live = Space.filter(state=SpaceState.LIVE)
+    for space in await (live if only is None else live.filter(id__in=list(only))):
         await _reopen_room(house, space)
     for recording_id in await Recording.filter(status=RecordingStatus.FINALIZING).values_list(
         "id", flat=True

@@ -30,6 +30,7 @@ class Rules:
     reconnect_window: timedelta = timedelta(seconds=60)
     longest_space: timedelta = timedelta(hours=12)
     speakers: int = 10
+    disk_floor_bytes: int = 0
     quiet_above_people: int = 100
     link_slack: timedelta = timedelta(minutes=15)
     answers_kept: timedelta = timedelta(hours=24)

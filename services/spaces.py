@@ -1,11 +1,13 @@
 """Creating, changing, launching and canceling Spaces."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from media.engine import EngineError, RecordingSpec, RoomSpec
+from media.disk import free_bytes
+from media.engine import EngineDraining, EngineError, EngineFull, RecordingSpec, RoomSpec
 from models.account import Account
 from models.participant import Participant, ParticipantRole
 from models.recording import Recording, RecordingStatus
@@ -16,7 +18,9 @@ from services.changes import Change, change, new_id
 from services.errors import (
     AlreadyEnded,
     AlreadyLive,
+    CapacityReached,
     Conflict,
+    DiskFull,
     Forbidden,
     InvalidInput,
     RecordingNotRolledOut,
@@ -245,7 +249,16 @@ async def _may_launch(house: House, space: Space, now: datetime) -> Recording | 
     move_space(space, SpaceState.LIVE, now)
     if await Space.exists(host_id=space.host_id, state=SpaceState.LIVE):
         raise Conflict("You host a live Space already. End it before you launch another.")
-    return await _recording_at_launch(space)
+    recording = await _recording_at_launch(space)
+    if recording is not None:
+        await _expect_disk(house)
+    return recording
+
+
+async def _expect_disk(house: House) -> None:
+    """A recording that starts needs room for hours, not for seconds."""
+    if await asyncio.to_thread(free_bytes, house.recordings_dir) < house.rules.disk_floor_bytes:
+        raise DiskFull(retry_after_ms=60_000)
 
 
 async def _go_live(house: House, viewer: Viewer, space_id: UUID, platform: Platform) -> Space:
@@ -306,6 +319,16 @@ async def _enter_host(space: Space, platform: Platform, now: datetime) -> Partic
 async def _open_room(house: House, space: Space, recording: Recording | None) -> None:
     try:
         await house.engine.open_room(room_spec(house, space, recording))
+    except EngineDraining as error:
+        raise Unavailable(
+            "This server is about to be restarted and takes no new Spaces. Launch again in a few minutes.",
+            retry_after_ms=60_000,
+        ) from error
+    except EngineFull as error:
+        raise CapacityReached(
+            "This server carries as many live Spaces as it can. Launch again when one of them has ended.",
+            retry_after_ms=60_000,
+        ) from error
     except EngineError as error:
         raise Unavailable(
             "The audio service cannot be reached. Launch again shortly.", retry_after_ms=1000

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from media.disk import Reserve
+from media.elapsed import Moment
 from media.engine import EngineEvent, RecorderChanged, RecorderState, RecordingFacts
 from media.publisher import Publisher
 from media.recorder import Recorder
@@ -50,15 +52,20 @@ class Studio:
     voices: list[Voice] = field(default_factory=list)
     clock_ms: int = 0
     wall_offset_ms: int = EPOCH_MS
+    # Which boot this is, and for how long the machine had been up; without one the wall clock alone tells.
+    boot: str = ""
+    boot_offset_ms: int = 0
+    reserve_bytes: int = 0
 
     async def open(self) -> RecordingFacts:
         self.recorder = Recorder(
             space_id="space",
             recording_id="recording",
-            store=self.store_type(self.directory),
+            store=self.store_type(self.directory, reserve=Reserve(self.reserve_bytes)),
             emit=self.events.append,
             now_ms=self.now_ms,
             in_thread=at_once,
+            moment=self.moment,
         )
         facts = await self.recorder.open()
         self.room = Room(
@@ -68,6 +75,11 @@ class Studio:
 
     def now_ms(self) -> int:
         return self.wall_offset_ms + self.clock_ms
+
+    def moment(self) -> Moment:
+        return Moment(
+            wall_ms=self.now_ms(), boot=self.boot, since_boot_ms=self.boot_offset_ms + self.clock_ms
+        )
 
     def join(self, participant_id: str, signal: Signal, *, ptime_ms: int = 20) -> Voice:
         publisher = self.room.add_publisher(participant_id)

@@ -1,6 +1,5 @@
 """The recorder: level, timing, gaps and state, from real Opus packets to decoded AAC."""
 
-import errno
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from media.local import LocalEngine
 from media.playlist import PLAYLIST, PROGRAMME, read_index
 from media.repair import finish, repair
 from media.room import Room
-from media.store import RecordingStore
 from media.waveform import PEAKS, peaks_for, waveform
 from tests.media.publisher import tone
 from tests.media.sound import SAMPLE_RATE_HZ, Signal, decode, noise, opus_packets, place_of, tone_level_db
@@ -258,33 +256,6 @@ async def test_who_spoke_when_is_kept(studio: Studio) -> None:
     assert abs(spoke[1].start_ms - 2000) <= 100
     changes = [event.speaking for event in studio.events if isinstance(event, SpeakingChanged)]
     assert changes == [True, False, True, False]
-
-
-class FullDisk(RecordingStore):
-    """Takes three fragments and half of a fourth."""
-
-    def append(self, frames: object) -> None:
-        if self.frames >= 3 * 46:
-            descriptor = self._programme
-            import os
-
-            os.write(descriptor, b"\0\0\1\0moof torn")
-            os.ftruncate(descriptor, self.size_bytes)
-            raise OSError(errno.ENOSPC, "No space left on device")
-        super().append(frames)  # type: ignore[arg-type]
-
-
-async def test_a_full_disk_fails_the_recorder_and_neither_the_file_nor_the_room(studio: Studio) -> None:
-    studio.store_type = FullDisk
-    await studio.open()
-    studio.join("p", tone(frequency_hz=440, seconds=10))
-    await studio.run(10_000)
-    assert studio.states[-1] is RecorderState.FAILED
-    assert studio.recorder.reason == "No space left on device"
-    assert len(studio.room.window.window.fragments) >= 4
-    facts = await studio.close()
-    assert facts.duration_ms == 2944
-    assert len(programme(studio)) == 3 * 46 * 1024
 
 
 async def test_stopping_a_recording_closes_the_file_and_the_room_goes_on_in_memory(studio: Studio) -> None:

@@ -62,6 +62,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = environment
         self._process: asyncio.subprocess.Process | None = None
+        self._forgiven: tuple[str, ...] = ()
 
     @property
     def pid(self) -> int:
@@ -141,7 +142,12 @@ class Server:
         """What it complained of: its logged errors, and lines that are no log lines at all."""
         file = self.folder / "server.err"
         lines = file.read_bytes().splitlines() if file.exists() else []
-        return [line.decode(errors="replace") for line in lines if _is_complaint(line)]
+        complaints = [line.decode(errors="replace") for line in lines if _is_complaint(line)]
+        return [line for line in complaints if not any(word in line for word in self._forgiven)]
+
+    def forgive(self, *words: str) -> None:
+        """Complaints with these words are what the test is about."""
+        self._forgiven += words
 
     def recordings(self) -> list[Path]:
         """The directories of its recordings."""
@@ -161,6 +167,7 @@ class ServedTown(Town):
 
     def __init__(self, server: Server, http: httpx.AsyncClient) -> None:
         self.server = server
+        self.live = ""
         self.url = server.url
         self.http = http
         self.data_dir = server.data_dir

@@ -11,6 +11,7 @@ from media import journal
 from media.engine import (
     EngineEvent,
     EngineLost,
+    EngineStats,
     LiveWindow,
     OfferRefused,
     PublishAnswer,
@@ -97,6 +98,9 @@ class QuietEngine:
     async def suspend(self) -> tuple[RecordingFacts, ...]:
         specs = [spec.recording for spec in self._rooms.values() if spec.recording is not None]
         return tuple(repair(spec.directory, recording_id=spec.recording_id) for spec in specs)
+
+    async def stats(self) -> EngineStats:
+        return EngineStats(rooms=len(self._rooms))
 
     async def events(self) -> AsyncIterator[EngineEvent]:
         await asyncio.Event().wait()
