@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiofiles
+from aiofiles.threadpool.binary import AsyncBufferedReader
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from api.ranges import Span, Unsatisfiable, read_range, visible_spans
+from api.ranges import (
+    Span,
+    Unsatisfiable,
+    entity_tag,
+    is_known,
+    read_range,
+    visible_spans,
+    wanted_range,
+)
 from media.archive import zip_chunks
 from media.playlist import (
     PLAYLIST,
@@ -68,7 +77,7 @@ class MediaRoutes:
     async def recorded_playlist(self, request: Request) -> Response:
         """The playlist of a recording, from where the host lets it start."""
         media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.PLAYBACK)
-        return await self._playlist(media)
+        return await self._playlist(request, media)
 
     async def recorded_bytes(self, request: Request) -> Response:
         """Bytes of a recording; the first of a listening count as a play."""
@@ -95,7 +104,8 @@ class MediaRoutes:
 
     async def review_playlist(self, request: Request) -> Response:
         """The playlist of a review copy, for the moderator who opened it."""
-        return await self._playlist(await playback.open_review(self._house, request.path_params["token"]))
+        media = await playback.open_review(self._house, request.path_params["token"])
+        return await self._playlist(request, media)
 
     async def review_bytes(self, request: Request) -> Response:
         """Bytes of a review copy."""
@@ -107,14 +117,15 @@ class MediaRoutes:
         media = await playback.open_live(self._house, request.path_params["token"])
         if isinstance(media, Stored):
             # Who has read it as an EVENT sees it end as one (RFC 8216, section 6.2.1).
-            return await self._playlist(media, kind="EVENT")
-        return _text(render_live_window(await playback.live_window(self._house, media)))
+            return await self._playlist(request, media, kind="EVENT")
+        return _text(request, render_live_window(await playback.live_window(self._house, media)))
 
     async def live_recorded_bytes(self, request: Request) -> Response:
         """Bytes of a live Space that is recorded."""
         media = await playback.open_live(self._house, request.path_params["token"])
         if isinstance(media, InMemory):
-            raise playback.LinkGone
+            # Recorded once, and deleted since; or never.
+            raise playback.LinkGone if media.was_recorded else NotFound
         return await self._bytes(request, media)
 
     async def live_init(self, request: Request) -> Response:
@@ -130,14 +141,14 @@ class MediaRoutes:
     ) -> Response:
         media = await playback.open_live(self._house, request.path_params["token"])
         if isinstance(media, Stored):
-            raise playback.LinkGone
+            raise NotFound
         data = await playback.live_bytes(self._house, media, generation=generation, sequence=sequence)
-        return Response(data, media_type=_AUDIO, headers=_PRIVATE)
+        return _whole(request, data, media_type=_AUDIO)
 
-    async def _playlist(self, media: Stored, *, kind: str | None = None) -> Response:
+    async def _playlist(self, request: Request, media: Stored, *, kind: str | None = None) -> Response:
         index = await self._index(media)
         first = first_fragment_at(index, media.start_ms)
-        return _text(render(index, first_fragment=first, ended=not media.growing, kind=kind))
+        return _text(request, render(index, first_fragment=first, ended=not media.growing, kind=kind))
 
     async def _bytes(self, request: Request, media: Stored) -> Response:
         index = await self._index(media)
@@ -147,11 +158,15 @@ class MediaRoutes:
         first = first_fragment_at(index, media.start_ms)
         cut = index.fragments[first].offset if first < len(index.fragments) else size
         spans = visible_spans(index.init_bytes, cut, size)
+        # The file only grows; what was written stays, so these say which bytes there are.
+        tag = entity_tag(media.recording_id, cut, size)
+        if is_known(request.headers, tag):
+            return _not_modified(tag)
         try:
-            span = read_range(request.headers.get("range"), size, spans)
+            span = read_range(wanted_range(request.headers, tag), size, spans)
         except Unsatisfiable:
             raise InvalidRange(size) from None
-        headers = {**_PRIVATE, "Accept-Ranges": "bytes"}
+        headers = {**_PRIVATE, "Accept-Ranges": "bytes", "ETag": tag}
         if span is None:
             return _stream(request, media.directory, spans, 200, headers)
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size}"
@@ -191,8 +206,20 @@ def _number(request: Request, name: str) -> int:
     return int(value)
 
 
-def _text(playlist: str) -> Response:
-    return Response(playlist, media_type=_HLS, headers=_PRIVATE)
+def _text(request: Request, playlist: str) -> Response:
+    return _whole(request, playlist.encode(), media_type=_HLS)
+
+
+def _whole(request: Request, data: bytes, *, media_type: str) -> Response:
+    """All of it, or 304 to who has it."""
+    tag = entity_tag(data)
+    if is_known(request.headers, tag):
+        return _not_modified(tag)
+    return Response(data, media_type=media_type, headers={**_PRIVATE, "ETag": tag})
+
+
+def _not_modified(tag: str) -> Response:
+    return Response(status_code=304, headers={**_PRIVATE, "ETag": tag})
 
 
 def _stream(
@@ -205,14 +232,26 @@ def _stream(
 
 
 async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:
-    """The bytes of some stretches of a file. One that is purged meanwhile ends short, which clients notice."""
+    """The bytes of some stretches of a file. One that is purged meanwhile ends short, which clients notice.
+
+    The file is closed before the last of it is sent: who has everything may hang up at once.
+    """
+    held = b""
     async with aiofiles.open(path, "rb") as file:
-        for span in spans:
-            await file.seek(span.start)
-            left = span.end - span.start
-            while left:
-                chunk = await file.read(min(left, _CHUNK_BYTES))
-                if not chunk:
-                    return
-                left -= len(chunk)
-                yield chunk
+        async for chunk in _chunks(file, spans):
+            if held:
+                yield held
+            held = chunk
+    yield held
+
+
+async def _chunks(file: AsyncBufferedReader, spans: list[Span]) -> AsyncIterator[bytes]:
+    for span in spans:
+        await file.seek(span.start)
+        left = span.end - span.start
+        while left:
+            chunk = await file.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                return
+            left -= len(chunk)
+            yield chunk

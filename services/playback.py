@@ -6,11 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 from media.engine import EngineError, LiveWindow
+from media.playlist import first_number_at
 from models.account import Account, Suspension
+from models.fields import to_ms
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
 from services import recordings, retention, visibility
-from services.errors import Forbidden, RecordingNotAvailable, Unavailable
+from services.errors import Forbidden, NotFound, RecordingNotAvailable, Unavailable
 from services.house import House
 from services.links import BadLink, Link, LinkKind
 from services.viewers import Viewer
@@ -39,9 +41,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InMemory:
-    """The sliding window of a live Space that is not recorded."""
+    """The sliding window of a live Space that is not recorded, or not any more."""
 
     space_id: str
+    opened_at: datetime
+    was_recorded: bool
 
 
 def recording_link(house: House, recording: Recording, viewer: Viewer, now: datetime, kind: LinkKind) -> Link:
@@ -135,7 +139,11 @@ async def open_live(house: House, token: str) -> Stored | InMemory:
     if space.state is SpaceState.LIVE:
         if recording is not None and recording.status in ICON_ON and not recordings.was_cut_off(recording):
             return _stored(house, recording, link, start_ms=0)
-        return InMemory(space_id=str(space.id))
+        return InMemory(
+            space_id=str(space.id),
+            opened_at=space.started_at or space.created_at,
+            was_recorded=recording is not None,
+        )
     now = house.clock.now()
     if recording is None:
         raise LinkGone
@@ -153,17 +161,34 @@ async def live_window(house: House, media: InMemory) -> LiveWindow:
 
 
 async def live_bytes(house: House, media: InMemory, *, generation: int | None, sequence: int | None) -> bytes:
-    """The init segment or one fragment of the window. Raises LinkGone once it slid out."""
+    """The init segment or one fragment of the window.
+
+    Raises LinkGone once it slid out, NotFound for one that never was in any window of this Space.
+    """
     try:
         if generation is not None:
             data = await house.engine.live_init(media.space_id, generation)
         else:
             data = await house.engine.live_fragment(media.space_id, sequence or 0)
+        if data is not None:
+            return data
+        window = await house.engine.live_window(media.space_id)
     except EngineError as error:
         raise Unavailable(retry_after_ms=1000) from error
-    if data is None:
+    number = generation if generation is not None else sequence or 0
+    if generation is not None:
+        # Before its first fragment a window has no init segment either.
+        newest = window.generation if window.fragments else window.generation - 1
+    else:
+        newest = _newest(window, house.clock.now())
+    if first_number_at(to_ms(media.opened_at)) <= number <= newest:
         raise LinkGone("This part of the live Space has passed.")
-    return data
+    raise NotFound
+
+
+def _newest(window: LiveWindow, now: datetime) -> int:
+    """The last fragment that there was; in an empty window, the last that there can have been."""
+    return window.fragments[-1].sequence if window.fragments else first_number_at(to_ms(now))
 
 
 async def count_play(house: House, media: Stored) -> None:
