@@ -32,7 +32,7 @@ from media.playlist import (
     render_live_window,
 )
 from services import archives, playback
-from services.errors import InvalidInput, NotFound
+from services.errors import InvalidInput, NotFound, Unavailable
 from services.house import House
 from services.links import LinkKind
 from services.playback import InMemory, Stored
@@ -173,12 +173,12 @@ class MediaRoutes:
         return _stream(request, media.directory, [span], 206, headers)
 
     async def _index(self, media: Stored) -> Index:
-        """The index of a recording's file, read again only when the file has changed."""
-        try:
-            stat = await asyncio.to_thread((media.directory / PLAYLIST).stat)
-        except FileNotFoundError:
+        """The index of a recording's file, read again only when the file has changed. Raises AudioMissing."""
+        stamp = await asyncio.to_thread(_stamp, media.directory)
+        if stamp is None:
+            if not media.growing:
+                raise AudioMissing
             return await asyncio.to_thread(read_index, media.directory)
-        stamp = (stat.st_mtime_ns, stat.st_size)
         cached = self._indexes.get(media.directory)
         if cached is None or cached.stamp != stamp:
             cached = _Cached(stamp, await asyncio.to_thread(read_index, media.directory))
@@ -187,6 +187,20 @@ class MediaRoutes:
                 self._indexes.popitem(last=False)
         self._indexes.move_to_end(media.directory)
         return cached.index
+
+
+def _stamp(directory: Path) -> tuple[int, int] | None:
+    """What changes whenever the playlist does; None while there is no audio."""
+    try:
+        (directory / PROGRAMME).stat()
+        stat = (directory / PLAYLIST).stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+class AudioMissing(Unavailable):
+    """The store does not have this audio at present. Try again later; the operator has been told."""
 
 
 class InvalidRange(InvalidInput):

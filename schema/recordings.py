@@ -51,8 +51,8 @@ def _status(row: RecordingRow, context: Context) -> RecordingStatus:
     return retention.status_at(row, context.now)
 
 
-def _failure_reason(row: RecordingRow, _context: Context) -> str | None:
-    return row.failure_reason if row.status is RecordingStatus.FAILED else None
+def _failure_reason(row: RecordingRow, context: Context) -> str | None:
+    return retention.failure_reason(row, context.now)
 
 
 def _playback(row: RecordingRow, context: Context) -> MediaLink | None:

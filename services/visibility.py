@@ -132,8 +132,10 @@ _DELETABLE = frozenset(
 
 
 def may_delete(recording: Recording, viewer: Viewer, now: datetime) -> bool:
-    """Whether the viewer may delete it at `now`: the host, until it is gone."""
-    return viewer.id == recording.host_id and status_at(recording, now) in _DELETABLE
+    """Whether the viewer may delete it at `now`: the host, until it is gone. Lost audio may come back, so that too."""
+    status = status_at(recording, now)
+    is_there = status in _DELETABLE or (recording.is_lost and status is RecordingStatus.FAILED)
+    return viewer.id == recording.host_id and is_there
 
 
 def may_download(recording: Recording, viewer: Viewer, now: datetime) -> bool:

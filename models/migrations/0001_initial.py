@@ -356,6 +356,7 @@ class Migration(migrations.Migration):
                 ("gone_at", InstantField(null=True, generated=False, unique=False)),
                 ("purge_at", InstantField(null=True, generated=False, unique=False)),
                 ("purged_at", InstantField(null=True, generated=False, unique=False)),
+                ("lost_at", InstantField(null=True, generated=False, unique=False)),
                 ("purge_bytes", fields.BigIntField(null=True)),
                 ("purge_sha256", fields.CharField(null=True, max_length=64)),
                 ("lease_owner", fields.CharField(null=True, max_length=40)),
