@@ -15,11 +15,15 @@ import pytest
 from tests.media.publisher import SAMPLE_RATE_HZ, Publisher, tone
 from tests.product.player import play
 from tests.product.process import ServedTown, children_of, served_town
+from tests.product.test_clock import moved
 from tests.product.town import Person
 from tests.product.whip import began_s
 
 MOST_LOST_S = 1.5
 SEED = 20261122
+# Twenty in five rounds, each on a server of its own.
+KILLS_A_ROUND = 4
+ROOMS = 8
 PATIENCE_S = 30.0
 WANT = "status durationMs gaps { startMs endMs cause } playback { url }"
 LOUD = 0.05
@@ -98,14 +102,13 @@ async def kill_media(town: ServedTown) -> float:
     return killed_s
 
 
-@pytest.mark.parametrize(
-    ("kills", "count"),
-    [pytest.param(2, 2, id="two"), pytest.param(20, 8, id="twenty", marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("round_", range(5))
 async def test_a_kill_at_any_moment_costs_each_recording_at_most_so_much_and_is_told(
-    tmp_path: Path, kills: int, count: int
+    tmp_path: Path, round_: int
 ) -> None:
-    chance = random.Random(SEED)
+    kills, count = KILLS_A_ROUND, ROOMS
+    chance = random.Random(SEED + round_)
     async with served_town(tmp_path, SPACES_WORKER_INTERVAL_S="600") as town:
         rooms = []
         for number in range(count):
@@ -142,3 +145,29 @@ async def test_a_kill_at_any_moment_costs_each_recording_at_most_so_much_and_is_
         assert len(lost) == kills * count
         assert max(lost) <= MOST_LOST_S
         town.server.forgive("media process lost")
+
+
+@pytest.mark.long
+@pytest.mark.needs_faketime
+async def test_a_clock_that_is_set_back_over_a_kill_does_not_hide_the_hole(tmp_path: Path) -> None:
+    async with served_town(tmp_path) as town:
+        host = await town.person("host")
+        room = Room(host, await host.live_space(record=True))
+        await room.speak()
+        await until_heard([room])
+        await asyncio.sleep(1)
+        os.killpg(town.server.pid, signal.SIGKILL)
+        killed_s = time.monotonic()
+        await town.server.reap()
+        await town.server.start(**moved("-3600s"))
+        await room.hush(killed_s)
+        await room.speak()
+        back_s = time.monotonic() - room.origin_s
+        await until_heard([room])
+        assert room.voice is not None
+        await host.do("endSpace", spaceId=room.space_id)
+        await room.voice.close()
+        (gap,) = (await host.recording(room.space_id, WANT))["gaps"]
+        assert gap["cause"] == "RESTART"
+        assert 0 <= killed_s - room.origin_s - gap["startMs"] / 1000 + 0.1 <= MOST_LOST_S
+        assert gap["endMs"] / 1000 == pytest.approx(back_s, abs=0.5)
