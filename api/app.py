@@ -22,9 +22,11 @@ from api.control import ControlSocket
 from api.door import HouseDoor
 from api.engine import WatchedEngine
 from api.graphql.routes import graphql_routes
+from api.indexes import Indexes
 from api.launch import launch_media
 from api.media import MediaRoutes
 from api.member import EngineRun
+from api.pieces import PieceRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
 from media.launch import Launched
@@ -127,6 +129,7 @@ def build(
     """The application. `clock` and `start_engine` are for tests; the rest is as in production."""
     engine = WatchedEngine(start_engine or MediaStarter(settings), rooms=settings.rooms_per_process)
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
+    indexes = Indexes()
     routes = [
         *graphql_routes(
             build_schema(),
@@ -137,7 +140,8 @@ def build(
             answers=KeptAnswers(house),
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
-        *MediaRoutes(house).routes(),
+        *MediaRoutes(house, indexes).routes(),
+        *PieceRoutes(house, indexes).routes(),
         *pages.Pages(house).routes(),
         *operations.Operations(house, engine).routes(),
         Mount("/static", StaticFiles(directory=_HERE / "static", check_dir=False)),

@@ -109,6 +109,7 @@ _describe(
     SPACE_ENDED="A Space that is over, with its recording if it has one.",
     SPACE_SHARED="Somebody shared a Space.",
     RECORDING_SHARED="Somebody shared a recording.",
+    CLIP_SHARED="Somebody cut a clip out of a recording.",
 )
 _describe(
     SpaceEventKind,

@@ -216,6 +216,24 @@ class DeleteShareInput:
     item_id: strawberry.ID = _needed("The card.")
 
 
+@strawberry.input(description="What to cut out of which recording.")
+class CreateClipInput:
+    """What to cut out of which recording."""
+
+    recording_id: strawberry.ID = _needed(_RECORDING)
+    start_ms: int = _needed("From here, in ms since the first audio; not before the start that the host set.")
+    end_ms: int = _needed("Up to here; at most 30,000 ms after the start.")
+    title: str = _needed("1 to 200 characters.")
+    comment: str | None = _left_out("What the card says, at most 1,000 characters.")
+
+
+@strawberry.input(description="Which clip to delete.")
+class DeleteClipInput:
+    """Which clip to delete."""
+
+    clip_id: strawberry.ID = _needed("The clip.")
+
+
 @strawberry.input(description="Which recording to delete.")
 class DeleteRecordingInput:
     """Which recording to delete."""

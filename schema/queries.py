@@ -11,6 +11,7 @@ from tortoise.models import Model
 from models.access_token import AccessToken as AccessTokenRow
 from models.account import Account
 from models.audit_entry import AuditEntry as AuditRow
+from models.clip import Clip as ClipRow
 from models.follow import Follow
 from models.paging import Order
 from models.participant import Participant as ParticipantRow
@@ -39,6 +40,7 @@ _NODES: dict[str, type[Model]] = {
     "Space": SpaceRow,
     "Participant": ParticipantRow,
     "Recording": RecordingRow,
+    "Clip": ClipRow,
     "TimelineItem": TimelineItemRow,
     "Report": ReportRow,
     "AuditEntry": AuditRow,

@@ -8,6 +8,7 @@ from tortoise.expressions import Q, Subquery
 from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
+from models.clip import Clip
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
 from models.recording import Recording, RecordingStatus
 from models.report import Report
@@ -42,7 +43,7 @@ async def recordings(viewer: Viewer) -> Q:
 
 
 async def items(viewer: Viewer) -> Q:
-    """Cards: neither by a hidden author nor of a hidden host."""
+    """Cards and clips: neither by a hidden author nor of a hidden host."""
     if not (hidden := await viewer.hidden()):
         return Q()
     return ~Q(author_id__in=hidden) & ~Q(host_id__in=hidden)
@@ -85,6 +86,7 @@ RULES = {
     Space: spaces,
     Recording: recordings,
     TimelineItem: items,
+    Clip: items,
     Participant: participants,
     Report: reports,
     AuditEntry: audit_entries,

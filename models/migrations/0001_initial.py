@@ -142,6 +142,27 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="Clip",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("recording_id", fields.UUIDField()),
+                ("author_id", fields.UUIDField()),
+                ("host_id", fields.UUIDField()),
+                ("start_ms", fields.IntField()),
+                ("end_ms", fields.IntField()),
+                ("title", fields.CharField(max_length=200)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "clip",
+                "app": "models",
+                "indexes": [Index(fields=["recording_id", "created_at", "id"]), Index(fields=["author_id"])],
+                "pk_attr": "id",
+                "table_description": "From `start_ms` to `end_ms` since the recording's first audio. The row outlives what it played.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Follow",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
@@ -372,6 +393,20 @@ class Migration(migrations.Migration):
                 ],
                 "pk_attr": "id",
                 "table_description": "`gone_at` is the instant from which nobody can play it, the review clock starts there.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="RemovedCard",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("removed_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "removed_card",
+                "app": "models",
+                "pk_attr": "id",
+                "table_description": "An id alone, so that its page can say that the card is gone.",
             },
             bases=["Model"],
         ),
@@ -688,7 +723,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     fields.CharEnumField(
-                        description="SPACE_SCHEDULED: SPACE_SCHEDULED\nSPACE_LIVE: SPACE_LIVE\nSPACE_ENDED: SPACE_ENDED\nSPACE_SHARED: SPACE_SHARED\nRECORDING_SHARED: RECORDING_SHARED",
+                        description="SPACE_SCHEDULED: SPACE_SCHEDULED\nSPACE_LIVE: SPACE_LIVE\nSPACE_ENDED: SPACE_ENDED\nSPACE_SHARED: SPACE_SHARED\nRECORDING_SHARED: RECORDING_SHARED\nCLIP_SHARED: CLIP_SHARED",
                         enum_type=TimelineItemKind,
                         max_length=16,
                     ),
@@ -697,6 +732,7 @@ class Migration(migrations.Migration):
                 ("host_id", fields.UUIDField()),
                 ("space_id", fields.UUIDField()),
                 ("recording_id", fields.UUIDField(null=True)),
+                ("clip_id", fields.UUIDField(null=True)),
                 ("comment", fields.CharField(null=True, max_length=1000)),
                 ("start_ms", fields.IntField(default=0)),
                 ("is_public", fields.BooleanField(default=False)),
@@ -710,6 +746,7 @@ class Migration(migrations.Migration):
                     Index(fields=["author_id", "activity_at", "id"]),
                     Index(fields=["is_public", "activity_at", "id"]),
                     Index(fields=["space_id", "author_id"]),
+                    Index(fields=["clip_id"]),
                 ],
                 "pk_attr": "id",
                 "table_description": "`is_public` puts the card on the timeline of those who have not signed in.",
