@@ -36,7 +36,7 @@ _GRAPHIQL_CSP = (
 )
 _PAGE_CSP = (
     "default-src 'none'; media-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none';"
-    " frame-ancestors 'none'"
+    " form-action 'self'; frame-ancestors 'none'"
 )
 _RECORDING = Relation(model=Recording, key="id", column="space_id")
 _CARDS = 20
@@ -75,10 +75,11 @@ def graphiql(request: Request) -> Response:
     """GraphiQL from our own files; without them, how to query."""
     if _GRAPHIQL.exists():
         return HTMLResponse(_GRAPHIQL.read_text(), headers={"Content-Security-Policy": _GRAPHIQL_CSP})
-    return _page("graphql.html", 200, address=shlex.quote(str(request.url.replace(query=""))))
+    return page("graphql.html", 200, address=shlex.quote(str(request.url.replace(query=""))))
 
 
-def _page(template: str, status: int, **values: Any) -> Response:
+def page(template: str, status: int, **values: Any) -> Response:
+    """One of our templates, under a policy that lets nothing else in."""
     html = _TEMPLATES.get_template(template).render(**values)
     return HTMLResponse(
         html, status, headers={"Content-Security-Policy": _PAGE_CSP, "Cache-Control": "no-store"}
@@ -103,9 +104,9 @@ class Pages:
         """The public timeline."""
         rows = Rows(Viewer())
         wanted = Wanted(first=_CARDS)
-        page = await rows.listed(TimelineItem, Q(is_public=True), Order(column="activity_at"), wanted)
-        cards = [await self._card(rows, item) for item in page.rows]
-        return _page("timeline.html", 200, cards=cards)
+        found = await rows.listed(TimelineItem, Q(is_public=True), Order(column="activity_at"), wanted)
+        cards = [await self._card(rows, item) for item in found.rows]
+        return page("timeline.html", 200, cards=cards)
 
     async def card(self, request: Request) -> Response:
         """One card, for sharing outside."""
@@ -115,8 +116,8 @@ class Pages:
         except ValueError:
             item = None
         if item is None:
-            return _page("missing.html", NotFound.status)
-        return _page("card.html", 200, card=await self._card(rows, item))
+            return page("missing.html", NotFound.status)
+        return page("card.html", 200, card=await self._card(rows, item))
 
     async def _card(self, rows: Rows, item: TimelineItem) -> Card:
         space: Space = await rows.by_id(Space, item.space_id)

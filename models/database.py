@@ -13,19 +13,25 @@ from tortoise.migrations.writer import MigrationWriter
 TABLES = (
     "access_token",
     "account",
+    "announcement",
     "appeal",
     "audit_entry",
     "block",
     "clip",
+    "delivery",
     "follow",
     "idempotency_key",
     "legal_hold",
     "listening",
+    "mail_address",
+    "notification",
     "participant",
     "playback_position",
     "process",
     "purge_receipt",
+    "push_subscription",
     "recording",
+    "reminder",
     "removed_card",
     "report",
     "retention_policy",
@@ -39,11 +45,6 @@ TABLES = (
     "timeline_event",
     "timeline_item",
 )
-    "account", "appeal", "audit_entry", "block", "clip", "follow", "legal_hold", "listening", "participant",
-    "playback_position", "process", "purge_receipt", "recording", "removed_card", "report", "retention_policy",
-    "review_decision", "review_opening", "rollout", "sanction", "session", "space", "space_event", "timeline_event",
-    "timeline_item",
-)  # fmt: skip
 # FULL: a commit that was answered survives a power cut. One writer waits this long for another process.
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": 5000, "foreign_keys": "ON"}
 _SQLITE = "sqlite://"

@@ -184,6 +184,14 @@ class SetMutedInput:
     muted: bool = _needed("True: off. Anyone may mute themselves, host and co-hosts others.")
 
 
+@strawberry.input(description="Which Space to be reminded of.")
+class SetReminderInput:
+    """Which Space to be reminded of."""
+
+    space_id: strawberry.ID = _needed(_SPACE)
+    enabled: bool = _needed("Remind, or no more.")
+
+
 @strawberry.input(description="Where playback starts.")
 class TrimRecordingInput:
     """Where playback starts."""

@@ -231,6 +231,13 @@ class SetParticipantRolePayload(Payload):
     participant: Participant | None = _object(_PARTICIPANT)
 
 
+@strawberry.type(description="What setReminder answers.")
+class SetReminderPayload(Payload):
+    """What setReminder answers."""
+
+    space: Space | None = _object(_SPACE)
+
+
 @strawberry.type(description="What trimRecording answers.")
 class TrimRecordingPayload(Payload):
     """What trimRecording answers."""

@@ -13,6 +13,7 @@ from models.account import Account
 from models.audit_entry import AuditEntry as AuditRow
 from models.clip import Clip as ClipRow
 from models.follow import Follow
+from models.notification import Notification as NotificationRow
 from models.paging import Order
 from models.participant import Participant as ParticipantRow
 from models.recording import Recording as RecordingRow
@@ -43,6 +44,7 @@ _NODES: dict[str, type[Model]] = {
     "Clip": ClipRow,
     "TimelineItem": TimelineItemRow,
     "Report": ReportRow,
+    "Notification": NotificationRow,
     "AuditEntry": AuditRow,
     "AccessToken": AccessTokenRow,
 }

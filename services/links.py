@@ -28,6 +28,8 @@ class LinkKind(IntEnum):
     REVIEW = 6
     CLIP = 10
     FEED = 11
+    MAIL_CONFIRM = 12
+    MAIL_STOP = 13
 
 
 class BadLink(Exception):

@@ -9,6 +9,7 @@ from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
 from models.clip import Clip
+from models.notification import Notification
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
 from models.recording import Recording, RecordingStatus
 from models.report import Report
@@ -76,6 +77,11 @@ async def access_tokens(viewer: Viewer) -> Q:
     return Q(account_id=viewer.id or _NOBODY)
 
 
+async def notifications(viewer: Viewer) -> Q:
+    """Notifications: one's own."""
+    return Q(account_id=viewer.id or _NOBODY)
+
+
 async def openings(viewer: Viewer) -> Q:
     """Openings of review copies: for moderators, and for the host once the case is closed."""
     return Q() if viewer.is_moderator else Q(disclosed_at__isnull=False)
@@ -92,6 +98,7 @@ RULES = {
     AuditEntry: audit_entries,
     ReviewOpening: openings,
     AccessToken: access_tokens,
+    Notification: notifications,
 }
 
 
