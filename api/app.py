@@ -18,8 +18,8 @@ from starlette.staticfiles import StaticFiles
 
 from api import keys, operations, pages
 from api.answers import HANDLERS
-from api.control import ControlSocket
 from api.carriers import carriers_for
+from api.control import ControlSocket
 from api.door import HouseDoor
 from api.engine import WatchedEngine
 from api.graphql.routes import graphql_routes

@@ -9,8 +9,8 @@ import strawberry
 import structlog
 from tortoise.exceptions import OperationalError
 
-from schema.context import Context, Info
 from schema.clips import Clip
+from schema.context import Context, Info
 from schema.links import MediaLink
 from schema.people import User, Viewer
 from schema.recordings import Recording
