@@ -22,6 +22,7 @@ from api.carriers import carriers_for
 from api.control import ControlSocket
 from api.door import HouseDoor
 from api.engine import WatchedEngine
+from api.feeds import FeedRoutes
 from api.graphql.routes import graphql_routes
 from api.indexes import Indexes
 from api.launch import launch_media
@@ -146,6 +147,7 @@ def build(
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *MediaRoutes(house, indexes).routes(),
         *PieceRoutes(house, indexes).routes(),
+        *FeedRoutes(house, indexes).routes(),
         *NoticeRoutes(house).routes(),
         *pages.Pages(house).routes(),
         *operations.Operations(house, engine).routes(),

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from api.graphql.door import bearer_token
 from api.pages import page
-from services import accounts, addresses
+from services import accounts, addresses, tokens
 from services.errors import InvalidInput, SpacesError
 from services.house import House
 from services.links import LinkKind
@@ -120,7 +120,12 @@ class NoticeRoutes:
     async def _viewer(self, request: Request) -> Viewer:
         token = bearer_token(request.headers.get("authorization"))
         address = request.client.host if request.client else ""
-        return await accounts.authenticate(self._house, token, address=address)
+        viewer = await accounts.authenticate(self._house, token, address=address)
+        tokens.check_read(viewer)
+        if request.method not in {"GET", "HEAD"}:
+            # A program's token gives nobody's news away: this needs a sign-in by password.
+            tokens.check_mutation(viewer, "setNotificationAddress")
+        return viewer
 
 
 async def _json(request: Request) -> dict[str, Any]:

@@ -148,6 +148,17 @@ async def open_clip(house: House, token: str) -> Stored:
     return replace(stored, end_ms=clip.end_ms)
 
 
+def stored_for_feed(house: House, recording: Recording) -> Stored:
+    """What the link of a feed would open."""
+    return Stored(
+        recording_id=recording.id,
+        directory=house.recording_dir(recording.id),
+        start_ms=recording.start_offset_ms,
+        growing=False,
+        listening_key="",
+    )
+
+
 async def open_feed(house: House, token: str, *, client: str) -> Stored:
     """What a podcast app plays. `client` names it (address and agent), so that a day of it is one play."""
     link = _read(house, token, LinkKind.FEED)
@@ -156,8 +167,7 @@ async def open_feed(house: House, token: str, *, client: str) -> Stored:
     if recording is None or not visibility.may_play(recording, now):
         raise LinkGone
     name = hashlib.sha256(client.encode(errors="replace")).hexdigest()[:32]
-    stored = _stored(house, recording, link, start_ms=recording.start_offset_ms)
-    return replace(stored, listening_key=f"feed:{name}:{now:%Y%m%d}")
+    return replace(stored_for_feed(house, recording), listening_key=f"feed:{name}:{now:%Y%m%d}")
 
 
 async def open_review(house: House, token: str) -> Stored:
