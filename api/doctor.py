@@ -139,12 +139,14 @@ def fail(subject: str, text: str) -> Finding:
 def check_installation(settings: Settings, console: Console) -> int:
     """Print the settings in force and what the checks find. 1 when one of them fails, else 0.
 
-    Changes nothing. A password in the database URL is not shown.
+    Changes nothing. Passwords are not shown.
     """
     console.print("[bold]Settings in force[/]")
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         shown = _without_password(value) if name == "database_url" else _default(value).strip("`")
+        if not field.repr and value:
+            shown = "(secret)"
         changed = "" if value == field.default else "  [cyan](set)[/]"
         console.print(f"  {_variable(name)} = {escape(shown)}{changed}", highlight=False, soft_wrap=True)
     console.print("\n[bold]Checks[/]")

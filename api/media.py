@@ -1,9 +1,6 @@
 """Media routes: playlists and bytes behind signed links, checked on every request."""
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiofiles
@@ -12,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from api.indexes import Indexes
 from api.ranges import (
     Span,
     Unsatisfiable,
@@ -22,42 +20,27 @@ from api.ranges import (
     wanted_range,
 )
 from media.archive import zip_chunks
-from media.playlist import (
-    PLAYLIST,
-    PROGRAMME,
-    Index,
-    first_fragment_at,
-    read_index,
-    render,
-    render_live_window,
-)
+from media.playlist import PROGRAMME, first_fragment_at, render, render_live_window
 from services import archives, playback
-from services.errors import InvalidInput, NotFound, Unavailable
+from services.errors import InvalidInput, NotFound
 from services.house import House
 from services.links import LinkKind
 from services.playback import InMemory, Stored
 
-_HLS = "application/vnd.apple.mpegurl"
-_AUDIO = "audio/mp4"
+HLS = "application/vnd.apple.mpegurl"
+AUDIO = "audio/mp4"
 _ZIP = "application/zip"
 _CHUNK_BYTES = 256 * 1024
 # Nothing of it may outlive a deletion, in shared caches or private ones.
-_PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
-_INDEXES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class _Cached:
-    stamp: tuple[int, int]
-    index: Index
+PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class MediaRoutes:
     """Serves what `services.playback` says a link opens."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, indexes: Indexes | None = None) -> None:
         self._house = house
-        self._indexes: OrderedDict[Path, _Cached] = OrderedDict()
+        self._indexes = indexes or Indexes()
 
     def routes(self) -> list[Route]:
         """All of them; the paths are only ever taken from the API's answers."""
@@ -97,7 +80,7 @@ class MediaRoutes:
     async def archive(self, request: Request) -> Response:
         """Programme, tracks and timeline in one zip, for the host; made while it is sent."""
         found = await archives.open_archive(self._house, request.path_params["token"])
-        headers = {**_PRIVATE, "Content-Disposition": f'attachment; filename="{found.recording_id}.zip"'}
+        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{found.recording_id}.zip"'}
         if request.method == "HEAD":
             return Response(media_type=_ZIP, headers=headers)
         return StreamingResponse(zip_chunks(found.entries, at=found.made_at), 200, headers, _ZIP)
@@ -118,7 +101,8 @@ class MediaRoutes:
         if isinstance(media, Stored):
             # Who has read it as an EVENT sees it end as one (RFC 8216, section 6.2.1).
             return await self._playlist(request, media, kind="EVENT")
-        return _text(request, render_live_window(await playback.live_window(self._house, media)))
+        window = await playback.live_window(self._house, media)
+        return playlist_response(request, render_live_window(window))
 
     async def live_recorded_bytes(self, request: Request) -> Response:
         """Bytes of a live Space that is recorded."""
@@ -143,15 +127,16 @@ class MediaRoutes:
         if isinstance(media, Stored):
             raise NotFound
         data = await playback.live_bytes(self._house, media, generation=generation, sequence=sequence)
-        return _whole(request, data, media_type=_AUDIO)
+        return _whole(request, data, media_type=AUDIO)
 
     async def _playlist(self, request: Request, media: Stored, *, kind: str | None = None) -> Response:
-        index = await self._index(media)
+        index = await self._indexes.of(media)
         first = first_fragment_at(index, media.start_ms)
-        return _text(request, render(index, first_fragment=first, ended=not media.growing, kind=kind))
+        playlist = render(index, first_fragment=first, ended=not media.growing, kind=kind)
+        return playlist_response(request, playlist)
 
     async def _bytes(self, request: Request, media: Stored) -> Response:
-        index = await self._index(media)
+        index = await self._indexes.of(media)
         size = index.size_bytes
         if not size:
             raise NotFound("There is no audio yet.")
@@ -166,41 +151,11 @@ class MediaRoutes:
             span = read_range(wanted_range(request.headers, tag), size, spans)
         except Unsatisfiable:
             raise InvalidRange(size) from None
-        headers = {**_PRIVATE, "Accept-Ranges": "bytes", "ETag": tag}
+        headers = {**PRIVATE, "Accept-Ranges": "bytes", "ETag": tag}
         if span is None:
-            return _stream(request, media.directory, spans, 200, headers)
+            return stream(request, media.directory, spans, 200, headers)
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size}"
-        return _stream(request, media.directory, [span], 206, headers)
-
-    async def _index(self, media: Stored) -> Index:
-        """The index of a recording's file, read again only when the file has changed. Raises AudioMissing."""
-        stamp = await asyncio.to_thread(_stamp, media.directory)
-        if stamp is None:
-            if not media.growing:
-                raise AudioMissing
-            return await asyncio.to_thread(read_index, media.directory)
-        cached = self._indexes.get(media.directory)
-        if cached is None or cached.stamp != stamp:
-            cached = _Cached(stamp, await asyncio.to_thread(read_index, media.directory))
-            self._indexes[media.directory] = cached
-            if len(self._indexes) > _INDEXES:
-                self._indexes.popitem(last=False)
-        self._indexes.move_to_end(media.directory)
-        return cached.index
-
-
-def _stamp(directory: Path) -> tuple[int, int] | None:
-    """What changes whenever the playlist does; None while there is no audio."""
-    try:
-        (directory / PROGRAMME).stat()
-        stat = (directory / PLAYLIST).stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_mtime_ns, stat.st_size
-
-
-class AudioMissing(Unavailable):
-    """The store does not have this audio at present. Try again later; the operator has been told."""
+        return stream(request, media.directory, [span], 206, headers)
 
 
 class InvalidRange(InvalidInput):
@@ -220,8 +175,9 @@ def _number(request: Request, name: str) -> int:
     return int(value)
 
 
-def _text(request: Request, playlist: str) -> Response:
-    return _whole(request, playlist.encode(), media_type=_HLS)
+def playlist_response(request: Request, playlist: str) -> Response:
+    """A playlist that nobody keeps."""
+    return _whole(request, playlist.encode(), media_type=HLS)
 
 
 def _whole(request: Request, data: bytes, *, media_type: str) -> Response:
@@ -229,20 +185,21 @@ def _whole(request: Request, data: bytes, *, media_type: str) -> Response:
     tag = entity_tag(data)
     if is_known(request.headers, tag):
         return _not_modified(tag)
-    return Response(data, media_type=media_type, headers={**_PRIVATE, "ETag": tag})
+    return Response(data, media_type=media_type, headers={**PRIVATE, "ETag": tag})
 
 
 def _not_modified(tag: str) -> Response:
-    return Response(status_code=304, headers={**_PRIVATE, "ETag": tag})
+    return Response(status_code=304, headers={**PRIVATE, "ETag": tag})
 
 
-def _stream(
+def stream(
     request: Request, directory: Path, spans: list[Span], status: int, headers: dict[str, str]
 ) -> Response:
+    """Stretches of a programme, one after the other."""
     headers["Content-Length"] = str(sum(span.end - span.start for span in spans))
     if request.method == "HEAD":
-        return Response(status_code=status, media_type=_AUDIO, headers=headers)
-    return StreamingResponse(_read(directory / PROGRAMME, spans), status, headers, _AUDIO)
+        return Response(status_code=status, media_type=AUDIO, headers=headers)
+    return StreamingResponse(_read(directory / PROGRAMME, spans), status, headers, AUDIO)
 
 
 async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:

@@ -11,6 +11,7 @@ from models.participant import MANAGING_ROLES, ParticipantRole
 from models.participant import Participant as ParticipantRow
 from models.recording import ICON_ON
 from models.recording import Recording as RecordingRow
+from models.reminder import Reminder
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space import Space as SpaceRow
 from schema.connections import After, Connection, First
@@ -19,7 +20,7 @@ from schema.links import MediaLink, media_link
 from schema.nodes import Node, RowType
 from schema.people import User
 from schema.rows import Connected, Relation
-from schema.sources import column, computed, page_of, relation
+from schema.sources import column, computed, exists, page_of, relation
 from services import playback, visibility
 
 if TYPE_CHECKING:
@@ -97,6 +98,10 @@ class Space(RowType, Node):
         "total_listener_count", "Different people who have been in the Space live."
     )
     peak_listener_count: int = column("peak_listener_count", "The most people who were in it at one time.")
+    reminder_count: int = column("reminder_count", "How many people asked to be reminded of it.")
+    viewer_has_reminder: bool = exists(
+        Reminder, "Whether the viewer asked to be reminded.", column="space_id", mine="account_id"
+    )
     viewer_participation: "Participant | None" = relation(
         ParticipantRow, "The viewer's own participation.", key="id", column="space_id", mine="account_id"
     )

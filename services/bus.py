@@ -6,11 +6,18 @@ from contextlib import contextmanager
 from uuid import UUID
 
 TIMELINE = "timeline"
+# Woken when something is to be told, or to leave the house.
+POST = "post"
 
 
 def space_topic(space_id: UUID) -> str:
     """Woken by every event of one Space."""
     return f"space:{space_id}"
+
+
+def notice_topic(account_id: UUID) -> str:
+    """Woken by every notification of one person."""
+    return f"notice:{account_id}"
 
 
 class Ear:

@@ -1,6 +1,7 @@
 """What a media link opens now: checked against the state of things on every request."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -8,10 +9,11 @@ from uuid import UUID
 from media.engine import EngineError, LiveWindow
 from media.playlist import first_number_at
 from models.account import Account, Suspension
+from models.clip import Clip
 from models.fields import to_ms
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import recordings, retention, visibility
+from services import clips, recordings, retention, visibility
 from services.errors import Forbidden, NotFound, RecordingNotAvailable, Unavailable
 from services.house import House
 from services.links import BadLink, Link, LinkKind
@@ -37,6 +39,8 @@ class Stored:
     start_ms: int
     growing: bool
     listening_key: str
+    # Of a clip: where it ends.
+    end_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,24 @@ def recording_link(house: House, recording: Recording, viewer: Viewer, now: date
         viewer_id=viewer.id,
         expires_at=now + length + house.rules.link_slack,
     )
+
+
+def clip_link(house: House, clip: Clip, viewer: Viewer, now: datetime) -> Link:
+    """A link to play a clip with."""
+    length = timedelta(milliseconds=clip.end_ms - clip.start_ms)
+    return Link(
+        kind=LinkKind.CLIP,
+        subject_id=clip.id,
+        viewer_id=viewer.id,
+        expires_at=now + length + house.rules.link_slack,
+    )
+
+
+def feed_link(recording: Recording) -> Link | None:
+    """A link for podcast apps: the same for everyone, good for as long as the recording may be public."""
+    if recording.expires_at is None:
+        return None
+    return Link(kind=LinkKind.FEED, subject_id=recording.id, viewer_id=None, expires_at=recording.expires_at)
 
 
 def live_link(house: House, space: Space, viewer: Viewer, now: datetime) -> Link:
@@ -114,6 +136,42 @@ def _stored(house: House, recording: Recording, link: Link, *, start_ms: int) ->
         growing=recording.status in ICON_ON or recording.status is RecordingStatus.FINALIZING,
         listening_key=f"{link.viewer_id or 'anonymous'}:{int(link.expires_at.timestamp() * 1000)}",
     )
+
+
+async def open_clip(house: House, token: str) -> Stored:
+    """The stretch behind a clip's link. Raises LinkForged (403), or LinkGone (410) with its recording."""
+    link = _read(house, token, LinkKind.CLIP)
+    viewer = await _viewer(house, link)
+    clip = await Clip.get_or_none(id=link.subject_id)
+    if clip is None or {clip.host_id, clip.author_id} & await visibility.hidden_from(viewer):
+        raise LinkGone
+    recording = await Recording.get_or_none(id=clip.recording_id)
+    if recording is None or not clips.may_play(clip, recording, house.clock.now()):
+        raise LinkGone
+    stored = _stored(house, recording, link, start_ms=max(clip.start_ms, recording.start_offset_ms))
+    return replace(stored, end_ms=clip.end_ms)
+
+
+def stored_for_feed(house: House, recording: Recording) -> Stored:
+    """What the link of a feed would open."""
+    return Stored(
+        recording_id=recording.id,
+        directory=house.recording_dir(recording.id),
+        start_ms=recording.start_offset_ms,
+        growing=False,
+        listening_key="",
+    )
+
+
+async def open_feed(house: House, token: str, *, client: str) -> Stored:
+    """What a podcast app plays. `client` names it (address and agent), so that a day of it is one play."""
+    link = _read(house, token, LinkKind.FEED)
+    recording = await Recording.get_or_none(id=link.subject_id)
+    now = house.clock.now()
+    if recording is None or not visibility.may_play(recording, now):
+        raise LinkGone
+    name = hashlib.sha256(client.encode(errors="replace")).hexdigest()[:32]
+    return replace(stored_for_feed(house, recording), listening_key=f"feed:{name}:{now:%Y%m%d}")
 
 
 async def open_review(house: House, token: str) -> Stored:

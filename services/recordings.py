@@ -10,11 +10,12 @@ from tortoise.expressions import F
 from media.engine import EngineError, GapCause, RecordingFacts
 from models.fields import from_ms
 from models.listening import Listening
+from models.notification import NotificationKind
 from models.playback_position import PlaybackPosition
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space
 from models.space_event import SpaceEventKind
-from services import cards, spaces, visibility
+from services import announcements, cards, notifications, spaces, visibility
 from services.changes import Change, change, new_id
 from services.errors import Forbidden, InvalidInput, RecordingNotAvailable, Unavailable
 from services.house import House
@@ -59,6 +60,10 @@ async def finalise(house: House, recording_id: UUID, facts: RecordingFacts | Non
         recording.expires_at = ended_at + house.policies.of(recording).public_for
         wind(recording, house.policies.of(recording), made.now)
         await move_and_tell(made, space, recording, RecordingStatus.AVAILABLE)
+        await notifications.of_recording(
+            house, made, NotificationKind.RECORDING_AVAILABLE, recording, [recording.host_id]
+        )
+        await announcements.plan_expiry(house, made, recording)
 
 
 async def _owned(made: Change, viewer: Viewer, recording_id: UUID) -> tuple[Space, Recording]:

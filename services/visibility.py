@@ -8,6 +8,8 @@ from tortoise.expressions import Q, Subquery
 from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
+from models.clip import Clip
+from models.notification import Notification
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
 from models.recording import Recording, RecordingStatus
 from models.report import Report
@@ -42,7 +44,7 @@ async def recordings(viewer: Viewer) -> Q:
 
 
 async def items(viewer: Viewer) -> Q:
-    """Cards: neither by a hidden author nor of a hidden host."""
+    """Cards and clips: neither by a hidden author nor of a hidden host."""
     if not (hidden := await viewer.hidden()):
         return Q()
     return ~Q(author_id__in=hidden) & ~Q(host_id__in=hidden)
@@ -75,6 +77,11 @@ async def access_tokens(viewer: Viewer) -> Q:
     return Q(account_id=viewer.id or _NOBODY)
 
 
+async def notifications(viewer: Viewer) -> Q:
+    """Notifications: one's own."""
+    return Q(account_id=viewer.id or _NOBODY)
+
+
 async def openings(viewer: Viewer) -> Q:
     """Openings of review copies: for moderators, and for the host once the case is closed."""
     return Q() if viewer.is_moderator else Q(disclosed_at__isnull=False)
@@ -85,11 +92,13 @@ RULES = {
     Space: spaces,
     Recording: recordings,
     TimelineItem: items,
+    Clip: items,
     Participant: participants,
     Report: reports,
     AuditEntry: audit_entries,
     ReviewOpening: openings,
     AccessToken: access_tokens,
+    Notification: notifications,
 }
 
 
