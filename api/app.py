@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
+from tortoise.exceptions import OperationalError
 
 from api import keys, operations, pages
 from api.answers import HANDLERS
@@ -208,6 +209,8 @@ async def _keep_progress(house: House, ingest: Ingest) -> None:
         try:
             await ingest.flush()
             await rooms.sign_of_life(house)
+        except OperationalError as error:
+            log.error("progress waits for the database", reason=str(error))
         except Exception:
             log.exception("progress could not be written")
 

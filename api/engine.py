@@ -322,8 +322,8 @@ async def _taken_in(hear: Callable[[EngineEvent], Awaitable[None]], event: Engin
     while True:
         try:
             await hear(event)
-        except (OperationalError, OSError):
-            log.exception("an event waits for the database", kind=type(event).__name__)
+        except (OperationalError, OSError) as error:
+            log.error("an event waits for the database", kind=type(event).__name__, reason=str(error))
             await asyncio.sleep(_RETRY_AFTER_S)
         except Exception:
             log.exception("could not take in", what=type(event).__name__)

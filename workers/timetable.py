@@ -11,6 +11,7 @@ import structlog
 
 from models.recording import Recording, RecordingStatus
 from services import accounts, audit, endings, history, idempotency, purge, reconcile, recordings, rooms
+from services.changes import again
 from services.clock import VouchedClock
 from services.house import House
 from services.reconcile import Finding
@@ -127,6 +128,6 @@ class Timetable:
 
     async def _attempt(self, job: Callable[[], Awaitable[Any]], subject: UUID | None = None) -> None:
         try:
-            await job()
+            await again(job)
         except Exception:
             log.exception("job failed", subject=str(subject) if subject else None)
