@@ -35,7 +35,7 @@ class HouseVisit:
         return Context(self.house, self.viewer, refusal=asked.refusal, refused=asked.refused)
 
     async def still_welcome(self) -> bool:
-        """Whether the session or access token stands. While the database is away nobody is sent off: nothing is read."""
+        """Whether the session or access token stands. While the database is away nobody is sent off."""
         session_id, token_id = self.viewer.session_id, self.viewer.access_token_id
         try:
             if token_id is not None:

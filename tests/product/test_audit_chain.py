@@ -1,6 +1,5 @@
 """The audit log's chain: whatever is done to a sealed entry is found, and the entry is named."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +13,7 @@ from services.audit import Head, Verdict
 from services.changes import change
 from services.house import House
 from services.signing import BadSignature
+from tests.product.databases import databases
 from tests.product.purger import opened
 from tests.product.town import MovableClock
 
@@ -42,10 +42,7 @@ async def sealed(house: House) -> list[int]:
 
 def tamper(house: House, *statements: str) -> None:
     """Change the database behind everybody's back."""
-    with sqlite3.connect(house.recordings_dir.parent / "spaces.sqlite3", timeout=5) as database:
-        for statement in statements:
-            database.execute(statement)
-    database.close()
+    databases.write(house.recordings_dir.parent, *statements)
 
 
 def _edit(column: str, value: str) -> Callable[[list[int]], list[str]]:
