@@ -50,7 +50,8 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         default="",
-        description="Database URL; empty is SQLite in the data folder. SQLite serves one server process.",
+        description="Database URL, sqlite:// or postgres://; empty is SQLite in the data folder. SQLite serves one"
+        " server process. Rows are not moved when it changes.",
     )
     host: str = Field(
         default="127.0.0.1",

@@ -31,7 +31,7 @@ async def create(change: Change, space: Space, recording: Recording | None) -> T
         created_at=change.now,
         activity_at=change.now,
     )
-    change.tell_timeline(item, TimelineEventKind.ADDED)
+    await change.tell_timeline(item, TimelineEventKind.ADDED)
     return item
 
 
@@ -60,4 +60,4 @@ async def _update(change: Change, space: Space, recording: Recording | None, *, 
             public_kind = TimelineEventKind.CHANGED if was_public else TimelineEventKind.ADDED
         elif was_public:
             public_kind = TimelineEventKind.REMOVED
-        change.tell_timeline(item, TimelineEventKind.CHANGED, public_kind=public_kind)
+        await change.tell_timeline(item, TimelineEventKind.CHANGED, public_kind=public_kind)

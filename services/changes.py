@@ -79,7 +79,7 @@ class Change:
             facts=kept,
         )
 
-    def tell_timeline(
+    async def tell_timeline(
         self, item: TimelineItem, kind: TimelineEventKind, *, public_kind: TimelineEventKind | None = None
     ) -> None:
         """Tell what happened to a card, and what of it anonymous timelines hear."""

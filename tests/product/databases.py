@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from models import database
 from tests.product.postgres import Postgres, Running, in_a_thread
@@ -40,12 +41,18 @@ class Databases:
     def on(self, kind: str) -> Iterator[None]:
         """Until the end of the block, servers keep their rows in databases of this kind."""
         assert kind in KINDS, f"expected one of {KINDS}, got {kind}"
-        before, self.kind = self.kind, kind
-        os.environ[_KIND] = kind
+        before = self.kind
+        self._choose(kind)
         try:
             yield
         finally:
-            self.kind = os.environ[_KIND] = before
+            self._choose(before)
+
+    def _choose(self, kind: str) -> None:
+        if kind != self.kind:
+            # Tortoise keeps statements by table, as if a process only ever knew one kind of database.
+            EXECUTOR_CACHE.clear()
+        self.kind = os.environ[_KIND] = kind
 
     @property
     def postgres(self) -> Postgres:

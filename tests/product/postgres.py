@@ -152,6 +152,11 @@ class Postgres(Running):
 
     def start(self) -> None:
         """Start it; it answers when this returns."""
+        self.launch()
+        in_a_thread(self.answers())
+
+    def launch(self) -> None:
+        """Start it. It ends with the thread that has started it."""
         options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -160,9 +165,9 @@ class Postgres(Running):
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 (one call into the C library, loaded before)
                 **self._as,
             )  # fmt: skip
-        in_a_thread(self._until_it_answers())
 
-    async def _until_it_answers(self) -> None:
+    async def answers(self) -> None:
+        """Wait until it answers."""
         deadline_s = time.monotonic() + _PATIENCE_S
         while True:
             assert self._process is not None

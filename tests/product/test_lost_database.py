@@ -26,7 +26,7 @@ async def test_a_database_that_is_away_is_told_and_after_its_return_all_goes_on(
     async with host.socket() as socket:
         updates = await socket.subscribe(UPDATES, id=space_id)
         cursor = (await socket.next(updates))["cursor"]
-        databases.postgres.stop()
+        await asyncio.to_thread(databases.postgres.stop)
         try:
             response = await city.http.post(
                 "/graphql", json={"query": "{ viewer { user { id } } }"}, headers=host.headers
@@ -42,7 +42,8 @@ async def test_a_database_that_is_away_is_told_and_after_its_return_all_goes_on(
             ready = await city.http.get("/readyz")
             assert (ready.status_code, ready.json()["database"]) == (503, False)
         finally:
-            databases.postgres.start()
+            databases.postgres.launch()
+            await databases.postgres.answers()
         await host.do("updateSpace", spaceId=space_id, title="Still here")
         await speak(city, space_id, 0.3)
         again = await socket.subscribe(UPDATES, id=space_id, after=cursor)
@@ -65,8 +66,9 @@ async def test_transactions_under_way_when_it_goes_away_are_undone_or_done_as_th
         for number in range(20)
     ]  # fmt: skip
     await asyncio.sleep(0.02)
-    databases.postgres.stop()
-    databases.postgres.start()
+    await asyncio.to_thread(databases.postgres.stop)
+    databases.postgres.launch()
+    await databases.postgres.answers()
     told = 0
     for answer in await asyncio.gather(*attempts):
         told += answer.get("data") is not None and answer["data"]["updateSpace"]["errors"] == []
