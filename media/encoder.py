@@ -90,9 +90,9 @@ class AacEncoder:
     def drain(self) -> list[bytes]:
         """Everything pushed so far, filled up to a whole frame with silence; then begins anew."""
         padding = -self._waiting_samples % FRAME_SAMPLES
-        if padding:
-            self.push(None, samples=padding)
-        frames = self._encode_waiting()
+        # The padding can make a batch full, which is encoded then and there.
+        frames = self.push(None, samples=padding) if padding else []
+        frames += self._encode_waiting()
         if self._codec is not None:
             for _ in range(_HELD_BACK_FRAMES):
                 frames += self._through_codec(_SILENCE)

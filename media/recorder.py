@@ -146,8 +146,10 @@ class Recorder:
 
     # --- the timeline ---
 
-    def tick(self, block: Pcm | None, *, present: bool, tick_ns: int, first_audio_ms: int | None) -> None:
-        """20 ms of programme that begin at `tick_ns` on the monotonic clock.
+    def tick(
+        self, block: Pcm | None, *, present: bool, tick_ns: int, first_audio_ms: int | None, ticks: int = 1
+    ) -> None:
+        """So many times 20 ms of programme that begin at `tick_ns` on the monotonic clock.
 
         `present` is whether somebody is connected to publish, `first_audio_ms` the Unix time at which
         the room's first packet came.
@@ -171,7 +173,7 @@ class Recorder:
         elif not present:
             self._interrupt(GapCause.NO_PUBLISHER)
             return
-        self._put(block, tick_ns=tick_ns)
+        self._put(block, tick_ns=tick_ns, samples=ticks * TICK_SAMPLES)
 
     def keep_packet(
         self, participant_id: str, session: int, payload: bytes, *, tick_ns: int, offset_samples: int
@@ -235,7 +237,7 @@ class Recorder:
         passed_ns = self._time.passed_ns(tick_ns, started_at_ms=self._started_at_ms, written_ms=written_ms)
         return passed_ns * (SAMPLE_RATE_HZ // 1000) // 1_000_000
 
-    def _put(self, block: Pcm | None, *, tick_ns: int) -> None:
+    def _put(self, block: Pcm | None, *, tick_ns: int, samples: int) -> None:
         lag = self._expected_samples(tick_ns) - self._position_samples
         if lag >= _SMALL_LAG_SAMPLES:
             self._flush()
@@ -245,7 +247,7 @@ class Recorder:
             self._encode(None, samples=lag)
         elif lag < 0:  # rounding up to a whole frame put us ahead
             block = block[-lag:] if block is not None else None
-        self._encode(block, samples=TICK_SAMPLES + min(lag, 0))
+        self._encode(block, samples=samples + min(lag, 0))
 
     def _encode(self, block: Pcm | None, *, samples: int) -> None:
         if samples <= 0:

@@ -30,11 +30,11 @@ class WindowBuffer:
         self._generation = first
         self._init: bytes | None = None
 
-    def push(self, block: Pcm | None) -> None:
-        """20 ms of programme, `None` for silence."""
+    def push(self, block: Pcm | None, *, ticks: int = 1) -> None:
+        """So many times 20 ms of programme, `None` for silence."""
         wanted = FRAGMENT_FRAMES - len(self._frames)
-        self._frames += self._encoder.push(block, samples=TICK_SAMPLES, wanted=wanted)
-        if len(self._frames) >= FRAGMENT_FRAMES:
+        self._frames += self._encoder.push(block, samples=ticks * TICK_SAMPLES, wanted=wanted)
+        while len(self._frames) >= FRAGMENT_FRAMES:
             self._cut(self._frames[:FRAGMENT_FRAMES])
             del self._frames[:FRAGMENT_FRAMES]
 
