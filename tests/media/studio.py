@@ -9,7 +9,8 @@ from media.elapsed import Moment
 from media.engine import EngineEvent, RecorderChanged, RecorderState, RecordingFacts
 from media.publisher import Publisher
 from media.recorder import Recorder
-from media.room import TICK_NS, Room
+from media.room import Room
+from media.voice import TICK_NS
 from media.store import RecordingStore
 from tests.media.sound import Signal, opus_packets
 
