@@ -10,8 +10,8 @@ from media.engine import EngineEvent, RecorderChanged, RecorderState, RecordingF
 from media.publisher import Publisher
 from media.recorder import Recorder
 from media.room import Room
-from media.voice import TICK_NS
 from media.store import RecordingStore
+from media.voice import TICK_NS
 from tests.media.sound import Signal, opus_packets
 
 EPOCH_MS = 1_800_000_000_000
