@@ -332,6 +332,9 @@ class LocalEngine:
     async def live_fragment(self, space_id: str, sequence: int, /) -> bytes | None:
         return self._room(space_id).window.fragment(sequence)
 
+    async def live_part(self, space_id: str, sequence: int, number: int, /) -> bytes | None:
+        return self._room(space_id).window.part(sequence, number)
+
     # --- the end ---
 
     async def suspend(self) -> tuple[RecordingFacts, ...]:

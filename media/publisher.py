@@ -80,7 +80,7 @@ class Publisher:
             self._on_first_packet()
         self._source.push(pcm)
 
-    def pull(self, tick_ns: int, *, ticks: int) -> Pcm | None:
+    def pull(self, tick_ns: int = 0, *, ticks: int = 1) -> Pcm | None:
         """So many times 20 ms, the first at `tick_ns`; `None` when nothing is to be heard."""
         return self._source.pull(tick_ns, ticks=ticks) if self._source is not None else None
 
