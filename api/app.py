@@ -27,6 +27,7 @@ from api.feeds import FeedRoutes
 from api.graphql.routes import graphql_routes
 from api.indexes import Indexes
 from api.launch import launch_media
+from api.live import LiveRoutes
 from api.media import MediaRoutes
 from api.member import EngineRun
 from api.notices import NoticeRoutes
@@ -136,6 +137,7 @@ def build(
     engine = WatchedEngine(start_engine or MediaStarter(settings), rooms=settings.rooms_per_process)
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     indexes = Indexes()
+    recorded = MediaRoutes(house, indexes)
     routes = [
         *graphql_routes(
             build_schema(),
@@ -146,7 +148,8 @@ def build(
             answers=KeptAnswers(house),
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
-        *MediaRoutes(house, indexes).routes(),
+        *recorded.routes(),
+        *LiveRoutes(house, indexes, recorded).routes(),
         *PieceRoutes(house, indexes).routes(),
         *FeedRoutes(house, indexes).routes(),
         *NoticeRoutes(house).routes(),

@@ -298,6 +298,10 @@ class WatchedEngine:
         """As AudioEngine has it."""
         return await self._of(space_id).live_fragment(space_id, sequence)
 
+    async def live_part(self, space_id: str, sequence: int, number: int, /) -> bytes | None:
+        """The bytes of one part of a fragment."""
+        return await self._of(space_id).live_part(space_id, sequence, number)
+
 
 async def _beat(member: Member) -> None:
     """End a process that answers nothing: its sockets stay open, and nobody else would notice."""
