@@ -5,6 +5,7 @@ Migrating takes longer than most tests do: it is done once, and every test gets 
 
 import contextlib
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -87,8 +88,10 @@ class Databases:
         """End what was started."""
         if self._postgres is not None:
             self._postgres.remove()
-        if self._template is not None:
+        # `make mutants` runs session after session in one process, and forks it for each mutant.
+        if self._template is not None and "MUTANT_UNDER_TEST" not in os.environ:
             shutil.rmtree(self._template.parent, ignore_errors=True)
+            self._template = None
 
 
 databases = Databases()
