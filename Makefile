@@ -46,7 +46,8 @@ test-all: setup ## the same, with the tests that take minutes, and the product's
 .PHONY: mutants
 mutants: setup ## change the retention and audit code in every small way, and see that a test fails; an hour
 	@rm -rf mutants
-	@nice $(BIN)/mutmut run --max-children $(or $(JOBS),1)
+	@mkdir -p mutants/tmp
+	@TMPDIR=$(CURDIR)/mutants/tmp nice $(BIN)/mutmut run --max-children $(or $(JOBS),1)
 	@$(BIN)/mutmut results
 
 .PHONY: check

@@ -147,8 +147,10 @@ class Databases:
         if self._own is not None:
             self._own.remove()
             del os.environ[_SERVER]
-        if self._template is not None:
+        # `make mutants` runs session after session in one process, and forks it for each mutant.
+        if self._template is not None and "MUTANT_UNDER_TEST" not in os.environ:
             shutil.rmtree(self._template.parent, ignore_errors=True)
+            self._template = None
 
 
 def _name(data_dir: Path) -> str:
