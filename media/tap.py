@@ -17,6 +17,7 @@ import pylibsrtp
 from aiortc import RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError
 
+from media.datagrams import Onwards
 from media.opus import Pcm
 from media.port import Port, is_rtp
 
@@ -117,10 +118,10 @@ class SocketTap:
         self._closed = True
 
     def _hook(self, protocol: Any) -> None:
-        onwards: Callable[[bytes, tuple[Any, ...]], None] = protocol.datagram_received
+        onwards = Onwards(protocol.datagram_received)
 
         def datagram_received(data: bytes, address: tuple[Any, ...]) -> None:
-            # A DTLS record or STUN message is longer; aiortc would fall over an empty one.
+            # A DTLS record or STUN message is longer.
             if len(data) <= _RTP_HEADER_BYTES:
                 return
             if is_rtp(data):
