@@ -2,8 +2,8 @@
 
 The timeline begins with the first audio. While somebody is connected to publish, every tick is
 written, silence included; while nobody is, nothing is, and what was missed is filled with silence as
-soon as somebody comes back. A crash loses at most the open fragment (0.98 s) and what is on its way.
-While the disk is full or refuses, nothing is written either; it is tried again every second.
+soon as somebody comes back. A crash loses at most the open fragment (0.98 s) and what is on its way. While
+the disk is full or refuses, it is tried again every second.
 """
 
 import asyncio
