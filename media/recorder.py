@@ -112,7 +112,7 @@ class Recorder:
         self._tracks = Tracks(repaired.tracks)
         self._encoder = AacEncoder()
         self._meter = PeakMeter(position_samples=self._position_samples)
-        self.state = RecorderState.STARTING
+        self.state, self.reason = RecorderState.STARTING, None
         self._disk.resume()
         if self._started_at_ms is not None:
             self.state = RecorderState.INTERRUPTED
@@ -371,7 +371,6 @@ class Recorder:
             self._emit_failed()
             return
         log.warning("recording %s goes on: the disk takes more again", self._recording_id)
-        self.reason = None
         self._go_on(found[0], cause=self._failed_by)
 
     def _tell(self, jobs: Sequence[Job]) -> None:
