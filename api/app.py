@@ -124,7 +124,8 @@ class MediaStarter:
 
         launched, self._launched = self._launched or launch_media(self._settings), None
         engine = await connect(launched)
-        return EngineRun(engine, lambda: end(launched, engine), launched.process.kill)
+        process = launched.process
+        return EngineRun(engine, lambda: end(launched, engine), process.kill, process.pid)
 
 
 def build(

@@ -2,8 +2,8 @@
 
 The timeline begins with the first audio. While somebody is connected to publish, every tick is
 written, silence included; while nobody is, nothing is, and what was missed is filled with silence as
-soon as somebody comes back. A crash loses at most the open part (0.32 s) and what is on its way.
-While the disk is full or refuses, nothing is written either; it is tried again every second.
+soon as somebody comes back. A crash loses at most the open part (0.32 s) and what is on its way. While
+the disk is full or refuses, it is tried again every second.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class Recorder:
         self._tracks = Tracks(repaired.tracks)
         self._encoder = AacEncoder()
         self._meter = PeakMeter(position_samples=self._position_samples)
-        self.state = RecorderState.STARTING
+        self.state, self.reason = RecorderState.STARTING, None
         self._disk.resume()
         if self._started_at_ms is not None:
             self.state = RecorderState.INTERRUPTED
@@ -384,7 +384,6 @@ class Recorder:
             self._emit_failed()
             return
         log.warning("recording %s goes on: the disk takes more again", self._recording_id)
-        self.reason = None
         self._go_on(found[0], cause=self._failed_by)
 
     def _tell(self, jobs: Sequence[Job]) -> None:
