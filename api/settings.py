@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         default=_RULES.speakers,
         description="Speakers beside host and co-hosts. Each costs CPU while they talk.",
     )
+    live_waits: Count = Field(
+        default=_RULES.live_waits,
+        description="Requests for the next part of live Spaces that may wait at once. Beyond: 503, and players"
+        " with low latency ask again a second later.",
+    )
     public_days: Count = Field(
         default=_RULES.retention.public_for.days,
         description="Days a recording stays public after its Space ended. Longer: more disk.",
@@ -290,6 +295,7 @@ class Settings(BaseSettings):
             reconnect_window=timedelta(seconds=self.reconnect_window_s),
             longest_space=timedelta(hours=self.longest_space_hours),
             speakers=self.speakers,
+            live_waits=self.live_waits,
             answers_kept=timedelta(hours=self.answers_kept_hours),
             disk_floor_bytes=self.disk_floor_mb * 1_000_000,
             reminder_ahead=timedelta(minutes=self.reminder_minutes),
