@@ -67,7 +67,7 @@ class AuditHead:
         """The head that was signed last; None when there is none. Raises BadSignature. Blocks."""
         if not self._path.exists():
             return None
-        facts = self._signer.verify(self._path.read_text("ascii", errors="replace"), kind=_KIND)
+        facts = self._signer.verify(self._path.read_text(errors="replace"), kind=_KIND)
         return Head(number=facts["number"], hash=facts["hash"])
 
 
