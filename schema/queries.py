@@ -5,14 +5,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
-from tortoise.expressions import Q, Subquery
+from tortoise.expressions import Q
 from tortoise.models import Model
 
 from models.access_token import AccessToken as AccessTokenRow
 from models.account import Account
 from models.audit_entry import AuditEntry as AuditRow
 from models.clip import Clip as ClipRow
-from models.follow import Follow
 from models.notification import Notification as NotificationRow
 from models.paging import Order
 from models.participant import Participant as ParticipantRow
@@ -68,15 +67,6 @@ async def _of_type(context: Context, global_id: str, type_name: str) -> Any:
         return await context.rows.by_id(_NODES[type_name], ids.read(global_id, type_name))
     except NotFound:
         return None
-
-
-def _on_timeline(context: Context) -> Q:
-    """Which cards are the viewer's; visibility comes on top."""
-    me = context.viewer.id
-    if me is None:
-        return Q(is_public=True)
-    followed = Follow.filter(follower_id=me).values("followee_id")
-    return Q(author_id=me) | Q(author_id__in=Subquery(followed))
 
 
 @strawberry.type(description="Everything that can be read.")
@@ -142,10 +132,12 @@ class Query:
         root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
     ) -> TimelineConnection:
         wanted = Wanted.of(first, after)
-        page = await info.context.rows.listed(
-            TimelineItemRow, _on_timeline(info.context), _BY_ACTIVITY, wanted
-        )
-        return timeline_connection(page)
+        rows, me = info.context.rows, info.context.viewer.id
+        if me is None:
+            return timeline_connection(
+                await rows.listed(TimelineItemRow, Q(is_public=True), _BY_ACTIVITY, wanted)
+            )
+        return timeline_connection(await rows.followed(me, _BY_ACTIVITY, wanted))
 
     @strawberry.field(
         description="The same sequence that subscriptions push, oldest first, for those who pull."

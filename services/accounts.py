@@ -11,12 +11,13 @@ from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from tortoise.expressions import F
+from tortoise.expressions import F, Subquery
 
 from models.access_token import AccessScope
 from models.account import Account
 from models.follow import Follow
 from models.session import Session
+from models.together import fetch, part_of
 from services import text, tokens, visibility
 from services.changes import change, new_id
 from services.errors import Conflict, InvalidInput, NotFound, RateLimited, Unauthenticated
@@ -79,11 +80,12 @@ async def _identified(house: House, token: str) -> Viewer | None:
         account = await Account.get_or_none(id=shown.account_id, deleted_at=None)
         scopes = frozenset(map(AccessScope, shown.scopes))
         return Viewer(account=account, access_token_id=shown.id, scopes=scopes)
-    session = await Session.get_or_none(token_hash=_hash_token(token))
-    if session is None or session.expires_at <= house.clock.now():
+    opened = Session.filter(token_hash=_hash_token(token))
+    whose = Account.filter(id__in=Subquery(opened.values("account_id")), deleted_at=None)
+    sessions, accounts = await fetch([part_of(opened), part_of(whose)])
+    if not sessions or not accounts or sessions[0].expires_at <= house.clock.now():
         return None
-    account = await Account.get_or_none(id=session.account_id, deleted_at=None)
-    return Viewer(account=account, session_id=session.id)
+    return Viewer(account=accounts[0], session_id=sessions[0].id)
 
 
 async def is_open(house: House, session_id: UUID) -> bool:
