@@ -12,7 +12,7 @@ from schema.mutations.recordings import RecordingMutations
 from schema.mutations.spaces import SpaceMutations
 from schema.queries import Query
 from schema.scalars import SCALARS
-from schema.spaces import Participant
+from schema.spaces import Invitation, Participant
 from schema.subscriptions import Subscription
 
 
@@ -29,6 +29,13 @@ def build_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[Participant, SpaceChanged, RecordingToggled, RecordingStatusChanged, ParticipantChanged],
+        types=[
+            Participant,
+            Invitation,
+            SpaceChanged,
+            RecordingToggled,
+            RecordingStatusChanged,
+            ParticipantChanged,
+        ],
         config=StrawberryConfig(scalar_map=SCALARS),
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 
+from models.invitation import InvitedRole
 from models.space import Platform, SpeakerPolicy
 from schema.enums import AssignableRole
 
@@ -76,6 +77,20 @@ class UnfollowInput:
     user_id: strawberry.ID = _needed(_PERSON)
 
 
+@strawberry.input(description="Whom to block.")
+class BlockInput:
+    """Whom to block."""
+
+    user_id: strawberry.ID = _needed(_PERSON)
+
+
+@strawberry.input(description="Whom to block no more.")
+class UnblockInput:
+    """Whom to block no more."""
+
+    user_id: strawberry.ID = _needed(_PERSON)
+
+
 @strawberry.input(description="A new Space.")
 class CreateSpaceInput:
     """A new Space."""
@@ -88,6 +103,7 @@ class CreateSpaceInput:
     record: bool | None = _left_out("The 'Record Space' toggle; null takes the account's default.")
     platform: Platform = _default(Platform.WEB, "Where the toggle was set.")
     speaker_policy: SpeakerPolicy = _default(SpeakerPolicy.RAISED_HAND, "How a listener becomes a speaker.")
+    cohost_handles: list[str] = _default([], "Whom to invite as co-hosts, at most 2.")
 
 
 @strawberry.input(description="What changes; what is left out stays.")
@@ -173,6 +189,31 @@ class SetParticipantRoleInput:
     space_id: strawberry.ID = _needed(_SPACE)
     user_id: strawberry.ID = _needed(_PERSON)
     role: AssignableRole = _needed("SPEAKER for someone whose hand is raised; LISTENER: back to listening.")
+
+
+@strawberry.input(description="Who is asked to be what.")
+class InviteInput:
+    """Who is asked to be what."""
+
+    space_id: strawberry.ID = _needed(_SPACE)
+    user_id: strawberry.ID = _needed(_PERSON)
+    role: InvitedRole = _needed("What they are asked to be.")
+
+
+@strawberry.input(description="An answer to an invitation.")
+class RespondToInvitationInput:
+    """An answer to an invitation."""
+
+    invitation_id: strawberry.ID = _needed("The invitation, one's own.")
+    accept: bool = _needed("Yes or no.")
+
+
+@strawberry.input(description="Who is put out of which Space.")
+class RemoveParticipantInput:
+    """Who is put out of which Space."""
+
+    space_id: strawberry.ID = _needed(_SPACE)
+    user_id: strawberry.ID = _needed(_PERSON)
 
 
 @strawberry.input(description="Whose microphone, on or off.")

@@ -1,4 +1,4 @@
-"""Signing up, in and out; following."""
+"""Signing up, in and out, and the profile."""
 
 import asyncio
 import hashlib
@@ -11,16 +11,16 @@ from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from tortoise.expressions import F, Subquery
+from tortoise.expressions import Subquery
 
 from models.access_token import AccessScope
 from models.account import Account
-from models.follow import Follow
+from models.search_word import WordKind
 from models.session import Session
 from models.together import fetch, part_of
-from services import text, tokens, visibility
+from services import search, text, tokens, visibility
 from services.changes import change, new_id
-from services.errors import Conflict, InvalidInput, NotFound, RateLimited, Unauthenticated
+from services.errors import Conflict, NotFound, RateLimited, Unauthenticated
 from services.house import House
 from services.viewers import Viewer
 
@@ -126,6 +126,7 @@ async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, passw
             password_hash=hashed,
             created_at=made.now,
         )
+        await search.index(WordKind.ACCOUNT, account.id, handle, name)
         return await _open_session(house, account, made.now)
 
 
@@ -186,6 +187,8 @@ async def update(
     if changes:
         async with change(house):
             await Account.filter(id=account.id).update(**changes)
+            if "name" in changes:
+                await search.index(WordKind.ACCOUNT, account.id, account.handle, str(changes["name"]))
         await account.refresh_from_db()
     return viewer
 
@@ -196,40 +199,6 @@ async def visible_account(viewer: Viewer, account_id: UUID) -> Account:
     if account is None:
         raise NotFound(path=["userId"])
     return account
-
-
-async def follow(house: House, viewer: Viewer, account_id: UUID) -> Account:
-    """Follow somebody; following twice is once."""
-    me = viewer.signed_in()
-    if account_id == me.id:
-        raise InvalidInput("You cannot follow yourself.", path=["userId"])
-    async with change(house) as made:
-        other = await visible_account(viewer, account_id)
-        if other.deleted_at is not None:
-            raise NotFound(path=["userId"])
-        if not await Follow.exists(follower_id=me.id, followee_id=other.id):
-            await Follow.create(id=new_id(), follower_id=me.id, followee_id=other.id, created_at=made.now)
-            await _count_follow(me.id, other.id, 1)
-    await other.refresh_from_db()
-    return other
-
-
-async def unfollow(house: House, viewer: Viewer, account_id: UUID) -> Account:
-    """Stop following somebody; doing it twice is once."""
-    me = viewer.signed_in()
-    async with change(house):
-        other = await visible_account(viewer, account_id)
-        if await Follow.filter(follower_id=me.id, followee_id=other.id).delete():
-            await _count_follow(me.id, other.id, -1)
-    await other.refresh_from_db()
-    return other
-
-
-async def _count_follow(follower_id: UUID, followee_id: UUID, by: int) -> None:
-    counts = [(follower_id, "following_count"), (followee_id, "follower_count")]
-    # In the order of ids: two who follow each other at once would else wait for one another.
-    for account_id, column in sorted(counts):
-        await Account.filter(id=account_id).update(**{column: F(column) + by})
 
 
 async def promote(house: House, handle: str) -> Account:
