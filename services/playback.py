@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from media.engine import EngineError, LiveWindow
+from media.mp4 import FRAGMENT_FRAMES, PART_FRAMES
 from media.playlist import first_number_at
 from models.account import Account, Suspension
 from models.clip import Clip
@@ -259,6 +260,8 @@ async def live_bytes(
         newest = window.generation if window.fragments else window.generation - 1
     else:
         newest = _newest(window, house.clock.now())
+    if part is not None and part * PART_FRAMES >= FRAGMENT_FRAMES:
+        raise NotFound
     if first_number_at(to_ms(media.opened_at)) <= number <= newest:
         raise LinkGone("This part of the live Space has passed.")
     raise NotFound
