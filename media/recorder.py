@@ -111,7 +111,7 @@ class Recorder:
         self.has_failed = self.has_failed or self._gaps.any_by_disk
         self._position_samples = repaired.scan.frames * FRAME_SAMPLES
         self._tracks = Tracks(repaired.tracks)
-        self._encoder = AacEncoder()
+        self._encoder, self._cut_frames = AacEncoder(), 0
         self._meter = PeakMeter(position_samples=self._position_samples)
         self.state, self.reason = RecorderState.STARTING, None
         self._disk.resume()
