@@ -25,6 +25,7 @@ from api.graphql.routes import graphql_routes
 from api.launch import launch_media
 from api.media import MediaRoutes
 from api.member import EngineRun
+from api.payments import PaymentRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
 from media.launch import Launched
@@ -39,9 +40,11 @@ from services.idempotency import KeptAnswers
 from services.ingest import Ingest
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.receipts import ReceiptSigner
 from services.signing import Signer
+from workers.payments import pay_when_woken
 from workers.timetable import Timetable
 
 log = structlog.get_logger(__name__)
@@ -99,7 +102,18 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         audit_head=AuditHead(signer, settings.data_dir.absolute() / "audit.jws"),
         signer=signer,
         recordings_dir=recordings,
+        payments=_provider(settings),
     )
+
+
+def _provider(settings: Settings) -> PaymentProvider | None:
+    key = settings.stripe_secret_key.get_secret_value()
+    if not key:
+        return None
+    from api.stripe_checkout import StripeCheckout
+
+    secret = settings.stripe_webhook_secret.get_secret_value()
+    return StripeCheckout(api_key=key, webhook_secret=secret, api_base=settings.stripe_url)
 
 
 class MediaStarter:
@@ -138,6 +152,7 @@ def build(
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *MediaRoutes(house).routes(),
+        *PaymentRoutes(house).routes(),
         *pages.Pages(house).routes(),
         *operations.Operations(house, engine).routes(),
         Mount("/static", StaticFiles(directory=_HERE / "static", check_dir=False)),
@@ -161,6 +176,8 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
+        if house.payments is not None:
+            stack.push_async_callback(house.payments.aclose)
         await asyncio.gather(_open_database(settings), engine.start())
         await house.policies.adopt(house.clock.now())
         await rooms.reopen(house, await rooms.last_seen(house))
@@ -175,6 +192,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(engine.watch(ingest.hear, after_loss), name="engine"),
             asyncio.create_task(_keep_progress(house, ingest), name="progress"),
             asyncio.create_task(timetable.run(), name="timetable"),
+            asyncio.create_task(pay_when_woken(house), name="payments"),
         ]
         stack.push_async_callback(_cancel, tasks)
         control = ControlSocket(settings.data_dir.absolute(), engine)

@@ -148,10 +148,11 @@ class Pages:
     def _media_base(self, space: Space, recording: Recording | None, now: datetime) -> str | None:
         """A path, not a URL: the page plays under whatever address it was opened with."""
         links = self._house.links
-        if recording is not None and visibility.may_play(recording, now):
+        admitted = not space.is_ticketed
+        if recording is not None and visibility.may_play(recording, now, admitted=admitted):
             link = playback.recording_link(self._house, recording, Viewer(), now, LinkKind.PLAYBACK)
             return f"/media/recordings/{links.sign(link)}"
-        if visibility.may_hear_live(space):
+        if visibility.may_hear_live(space, admitted=admitted):
             return f"/media/live/{links.sign(playback.live_link(self._house, space, Viewer(), now))}"
         return None
 

@@ -21,6 +21,7 @@ TABLES = (
     "legal_hold",
     "listening",
     "participant",
+    "payment",
     "playback_position",
     "process",
     "purge_receipt",
@@ -34,6 +35,7 @@ TABLES = (
     "session",
     "space",
     "space_event",
+    "ticket",
     "timeline_event",
     "timeline_item",
 )

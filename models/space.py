@@ -69,6 +69,12 @@ class Space(Model):
     total_listener_count = fields.IntField(default=0)
     peak_listener_count = fields.IntField(default=0)
     event_sequence = fields.BigIntField(default=0)
+    # Null when anyone may enter. Set at creation, and never changed.
+    ticket_capacity: int | None = fields.IntField(null=True)
+    # In the currency's smallest unit, 0 is free.
+    ticket_price_minor = fields.IntField(default=0)
+    ticket_currency = fields.CharField(max_length=3, default="USD")
+    tickets_sold = fields.IntField(default=0)
 
     class Meta:
         table = "space"
@@ -77,3 +83,8 @@ class Space(Model):
             Index(fields=("state", "created_at", "id")),
             Index(fields=("created_at", "id")),
         )
+
+    @property
+    def is_ticketed(self) -> bool:
+        """Whether entry and playback need a ticket."""
+        return self.ticket_capacity is not None

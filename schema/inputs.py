@@ -7,6 +7,7 @@ import strawberry
 
 from models.space import Platform, SpeakerPolicy
 from schema.enums import AssignableRole
+from schema.tickets import TicketingInput
 
 _PLATFORM = "Where the client runs."
 _SPACE = "The Space."
@@ -88,6 +89,9 @@ class CreateSpaceInput:
     record: bool | None = _left_out("The 'Record Space' toggle; null takes the account's default.")
     platform: Platform = _default(Platform.WEB, "Where the toggle was set.")
     speaker_policy: SpeakerPolicy = _default(SpeakerPolicy.RAISED_HAND, "How a listener becomes a speaker.")
+    ticketing: TicketingInput | None = _left_out(
+        "Entry and playback need a ticket; left out: they need none."
+    )
 
 
 @strawberry.input(description="What changes; what is left out stays.")
@@ -99,7 +103,9 @@ class UpdateSpaceInput:
     description: str | None = _left_out("What it is about; null clears it.")
     language: str | None = _left_out("BCP 47; null clears it.")
     topics: list[str] | None = _left_out("At most 10 key words.")
-    scheduled_start: datetime | None = _left_out("Changes before launch only; null: ready at once.")
+    scheduled_start: datetime | None = _left_out(
+        "Changes before launch only, and not once a ticket is sold; null: ready at once."
+    )
     speaker_policy: SpeakerPolicy | None = _left_out("How a listener becomes a speaker.")
     clips_allowed: bool | None = _left_out("Whether listeners may cut clips of its recording.")
 

@@ -14,6 +14,7 @@ from schema.links import MediaLink
 from schema.people import User, Viewer
 from schema.recordings import Recording
 from schema.spaces import Participant, Space
+from schema.tickets import Ticket
 from schema.timeline import TimelineItem
 from services import tokens
 from services.errors import ErrorCode, SpacesError, Unavailable
@@ -228,6 +229,16 @@ class SetParticipantRolePayload(Payload):
     """What setParticipantRole answers."""
 
     participant: Participant | None = _object(_PARTICIPANT)
+
+
+@strawberry.type(description="What purchaseTicket answers.")
+class PurchaseTicketPayload(Payload):
+    """What purchaseTicket answers."""
+
+    ticket: Ticket | None = _object("The ticket as it is now; null on failure.")
+    checkout_url: str | None = _object(
+        "Where the buyer pays; null for a free ticket, which is issued at once, and for one that is paid."
+    )
 
 
 @strawberry.type(description="What trimRecording answers.")

@@ -11,6 +11,7 @@ from models.follow import Follow
 from models.recording import Recording as RecordingRow
 from models.space import Platform
 from models.space import Space as SpaceRow
+from models.ticket import Ticket as TicketRow
 from schema.connections import After, Connection, Edge, First, page_info
 from schema.context import Context, Info
 from schema.nodes import Node, RowType
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from schema.integrations import AccessToken
     from schema.recordings import Recording
     from schema.spaces import Space
+    from schema.tickets import Ticket
 
 _FOLLOWERS = newest_first(Follow, "followee_id")
 _FOLLOWING = newest_first(Follow, "follower_id")
 _SPACES = newest_first(SpaceRow, "host_id")
+_TICKETS = newest_first(TicketRow, "account_id")
 _RECORDINGS = newest_first(RecordingRow, "host_id")
 
 
@@ -126,6 +129,12 @@ class Viewer:
         root: Any,
     ) -> list[Annotated["AccessToken", strawberry.lazy("schema.integrations")]]:
         return await tokens.all_of(root.id)  # type: ignore[return-value]
+
+    @strawberry.field(description="The viewer's tickets, the newest first.")
+    async def tickets(
+        root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
+    ) -> Connection[Annotated["Ticket", strawberry.lazy("schema.tickets")]]:
+        return await page_of(info, _TICKETS, root.id, first=first, after=after)
 
     @strawberry.field(description="The viewer's own recordings, the newest first.")
     async def recordings(

@@ -18,6 +18,7 @@ from models.recording import Recording as RecordingRow
 from models.report import Report as ReportRow
 from models.space import Space as SpaceRow
 from models.space import SpaceState
+from models.ticket import Ticket as TicketRow
 from models.timeline_item import TimelineItem as TimelineItemRow
 from schema import ids
 from schema.connections import After, Connection, Edge, First, PageInfo, connection_of
@@ -41,6 +42,7 @@ _NODES: dict[str, type[Model]] = {
     "Recording": RecordingRow,
     "TimelineItem": TimelineItemRow,
     "Report": ReportRow,
+    "Ticket": TicketRow,
     "AuditEntry": AuditRow,
     "AccessToken": AccessTokenRow,
 }

@@ -13,6 +13,7 @@ from models.recording import ICON_ON
 from models.recording import Recording as RecordingRow
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space import Space as SpaceRow
+from models.ticket import Ticket as TicketRow
 from schema.connections import After, Connection, First
 from schema.context import Context, Info
 from schema.links import MediaLink, media_link
@@ -20,6 +21,7 @@ from schema.nodes import Node, RowType
 from schema.people import User
 from schema.rows import Connected, Relation
 from schema.sources import column, computed, page_of, relation
+from schema.tickets import Ticket, Ticketing, ticketing_of
 from services import playback, visibility
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ def _consent(row: SpaceRow, context: Context) -> RecordingConsent | None:
     return RecordingConsent(version=rules.consent_version, text=rules.consent_text)
 
 
-def _live(row: SpaceRow, context: Context) -> MediaLink | None:
-    if not visibility.may_hear_live(row):
+async def _live(row: SpaceRow, context: Context) -> MediaLink | None:
+    admitted = not row.is_ticketed or await context.rows.admitted(row.id)
+    if not visibility.may_hear_live(row, admitted=admitted):
         return None
     return media_link(context.house, playback.live_link(context.house, row, context.viewer, context.now))
 
@@ -97,6 +100,10 @@ class Space(RowType, Node):
         "total_listener_count", "Different people who have been in the Space live."
     )
     peak_listener_count: int = column("peak_listener_count", "The most people who were in it at one time.")
+    ticketing: Ticketing | None = computed(ticketing_of, "The terms of its tickets; null when it needs none.")
+    viewer_ticket: Ticket | None = relation(
+        TicketRow, "The viewer's own ticket.", key="id", column="space_id", mine="account_id"
+    )
     viewer_participation: "Participant | None" = relation(
         ParticipantRow, "The viewer's own participation.", key="id", column="space_id", mine="account_id"
     )

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from uuid import UUID
 
 TIMELINE = "timeline"
+# Woken when the payment provider is to be asked for something.
+PAYMENTS = "payments"
 
 
 def space_topic(space_id: UUID) -> str:

@@ -13,6 +13,7 @@ from services.clock import Clock
 from services.inventory import Folders, Place
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.receipts import ReceiptSigner
 from services.rules import Rules
@@ -27,7 +28,7 @@ def _pass(_border: str) -> None:
 class House:
     """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording.
 
-    `findings` counts what the reconciler found since the start, by kind.
+    `payments` is None where every ticket is free. `findings` counts what the reconciler found since the start, by kind.
     """
 
     clock: Clock
@@ -41,6 +42,7 @@ class House:
     audit_head: AuditHead
     signer: Signer
     recordings_dir: Path
+    payments: PaymentProvider | None = None
     border: Callable[[str], None] = _pass
     findings: Counter[str] = field(default_factory=Counter)
 

@@ -19,11 +19,12 @@ from services.errors import (
     InvalidInput,
     NotFound,
     NotLive,
+    TicketRequired,
 )
 from services.house import House
 from services.links import Link, LinkKind
 from services.viewers import Viewer
-from services.visibility import visible_space
+from services.visibility import is_admitted, visible_space
 
 _ROLE = ParticipantRole
 
@@ -64,6 +65,8 @@ async def join(house: House, viewer: Viewer, space_id: UUID, *, platform: Platfo
         found = await Participant.get_or_none(space_id=space.id, account_id=account.id)
         if found is not None and found.removed_at is not None:
             raise Forbidden("You were removed from this Space and cannot come back into it.")
+        if not await is_admitted(viewer, space):
+            raise TicketRequired
         if found is None or found.left_at is not None:
             if found is not None and found.role is _ROLE.SPEAKER and await _is_full(house, space):
                 found.role = _ROLE.LISTENER  # the place was given away meanwhile

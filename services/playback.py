@@ -94,7 +94,8 @@ async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
     if recording is None or recording.host_id in await visibility.hidden_from(viewer):
         raise LinkGone
     now = house.clock.now()
-    if not visibility.may_play(recording, now):
+    admitted = await visibility.is_admitted(viewer, recording)
+    if not visibility.may_play(recording, now, admitted=admitted):
         raise LinkGone
     whole = kind in {LinkKind.DOWNLOAD, LinkKind.ARCHIVE}
     if whole and not visibility.may_download(recording, viewer, now):
@@ -131,6 +132,8 @@ async def open_live(house: House, token: str) -> Stored | InMemory:
     space = await Space.get_or_none(id=link.subject_id)
     if space is None or space.host_id in await visibility.hidden_from(viewer):
         raise LinkGone
+    if not await visibility.is_admitted(viewer, space):
+        raise LinkGone
     recording = await Recording.get_or_none(space_id=space.id)
     if space.state is SpaceState.LIVE:
         if recording is not None and recording.status in ICON_ON and not recordings.was_cut_off(recording):
@@ -139,7 +142,7 @@ async def open_live(house: House, token: str) -> Stored | InMemory:
     now = house.clock.now()
     if recording is None:
         raise LinkGone
-    if recording.status is RecordingStatus.FINALIZING or visibility.may_play(recording, now):
+    if recording.status is RecordingStatus.FINALIZING or visibility.is_playable(recording, now):
         return _stored(house, recording, link, start_ms=recording.start_offset_ms)
     raise LinkGone
 

@@ -13,7 +13,7 @@ from models.participant import Participant, ParticipantRole
 from models.recording import Recording, RecordingStatus
 from models.space import Platform, Space, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
-from services import cards, rollout, text
+from services import cards, rollout, text, tickets
 from services.changes import Change, change, new_id
 from services.errors import (
     AlreadyEnded,
@@ -49,6 +49,7 @@ class NewSpace:
     record: bool | None = None
     platform: Platform = Platform.WEB
     speaker_policy: SpeakerPolicy = SpeakerPolicy.RAISED_HAND
+    ticketing: tickets.NewTicketing | None = None
 
 
 async def hosted(change: Change, viewer: Viewer, space_id: UUID) -> Space:
@@ -76,6 +77,7 @@ async def create(house: House, viewer: Viewer, wish: NewSpace) -> Space:
             speaker_policy=wish.speaker_policy,
             created_at=made.now,
             recording_enabled=await _records(host, wish, made.now),
+            **tickets.terms(house, wish.ticketing),
         )
         await space.save(force_create=True)
         recording = await _arm(house, space, made.now) if space.recording_enabled else None
@@ -113,6 +115,7 @@ async def _arm(house: House, space: Space, now: datetime) -> Recording:
         space_id=space.id,
         host_id=space.host_id,
         created_at=now,
+        is_ticketed=space.is_ticketed,
         policy_version=house.policies.current.version,
     )
 
@@ -139,12 +142,21 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
             raise AlreadyEnded
         if "scheduled_start" in edit.changes and space.state is SpaceState.LIVE:
             raise AlreadyLive("The Space is live already. Its start can only change before launch.")
+        if _reschedules(space, edit) and await tickets.is_sold(space.id, made.now):
+            raise Conflict(
+                "Tickets are sold for this time. Cancel the Space, which refunds them, and create another one.",
+                path=["scheduledStart"],
+            )
         for name, value in edit.changes.items():
             setattr(space, name, _checked(house, name, value, made.now))
         await space.save()
         await made.tell_space(space, SpaceEventKind.UPDATED)
         await cards.changed(made, space, await Recording.get_or_none(space_id=space.id))
     return space
+
+
+def _reschedules(space: Space, edit: SpaceEdit) -> bool:
+    return edit.changes.get("scheduled_start", space.scheduled_start) != space.scheduled_start
 
 
 def _checked(house: House, name: str, value: object, now: datetime) -> object:
@@ -225,6 +237,7 @@ async def call_off(made: Change, space: Space) -> None:
     await space.save()
     await Recording.filter(space_id=space.id, status=RecordingStatus.ARMED).delete()
     await made.tell_space(space, SpaceEventKind.CANCELED, of_recording=had_recording)
+    await tickets.refund_all(made, space)
     await cards.changed(made, space, None)
 
 

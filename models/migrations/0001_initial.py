@@ -9,12 +9,14 @@ from tortoise.migrations import operations as ops
 from models.account import Suspension
 from models.fields import InstantField
 from models.participant import ParticipantRole
+from models.payment import PaymentState
 from models.recording import RecordingStatus
 from models.report import ReportCategory, ReportState, SubjectKind
 from models.review_decision import Decision
 from models.rollout import RolloutStage
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
+from models.ticket import TicketStatus
 from models.timeline_event import TimelineEventKind
 from models.timeline_item import TimelineItemKind
 
@@ -272,6 +274,45 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="Payment",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("ticket_id", fields.UUIDField()),
+                ("space_id", fields.UUIDField()),
+                (
+                    "state",
+                    fields.CharEnumField(
+                        default=PaymentState.OPEN,
+                        description="OPEN: OPEN\nCLOSED: CLOSED\nPAID: PAID\nREFUNDING: REFUNDING\nREFUNDED: REFUNDED",
+                        enum_type=PaymentState,
+                        max_length=9,
+                    ),
+                ),
+                ("amount_minor", fields.IntField()),
+                ("currency", fields.CharField(max_length=3)),
+                ("return_url", fields.CharField(max_length=2000)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("closes_at", InstantField(generated=False, null=False, unique=False)),
+                ("checkout_id", fields.CharField(null=True, max_length=255)),
+                ("checkout_url", fields.TextField(null=True, unique=False)),
+                ("charge_id", fields.CharField(null=True, max_length=255)),
+                ("attempts", fields.IntField(default=0)),
+                ("next_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "payment",
+                "app": "models",
+                "indexes": [
+                    Index(fields=["ticket_id"]),
+                    Index(fields=["space_id", "state"]),
+                    Index(fields=["next_at"]),
+                ],
+                "pk_attr": "id",
+                "table_description": "`next_at` is when the provider is to be asked next, null when there is nothing to do.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="PlaybackPosition",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
@@ -352,6 +393,7 @@ class Migration(migrations.Migration):
                 ("has_open_case", fields.BooleanField(default=False)),
                 ("case_deadline", InstantField(null=True, generated=False, unique=False)),
                 ("is_held", fields.BooleanField(default=False)),
+                ("is_ticketed", fields.BooleanField(default=False)),
                 ("expires_at", InstantField(null=True, generated=False, unique=False)),
                 ("gone_at", InstantField(null=True, generated=False, unique=False)),
                 ("purge_at", InstantField(null=True, generated=False, unique=False)),
@@ -603,6 +645,10 @@ class Migration(migrations.Migration):
                 ("total_listener_count", fields.IntField(default=0)),
                 ("peak_listener_count", fields.IntField(default=0)),
                 ("event_sequence", fields.BigIntField(default=0)),
+                ("ticket_capacity", fields.IntField(null=True)),
+                ("ticket_price_minor", fields.IntField(default=0)),
+                ("ticket_currency", fields.CharField(default="USD", max_length=3)),
+                ("tickets_sold", fields.IntField(default=0)),
             ],
             options={
                 "table": "space",
@@ -643,6 +689,38 @@ class Migration(migrations.Migration):
                 "indexes": [Index(fields=["at"])],
                 "pk_attr": "id",
                 "table_description": "`sequence` counts from 1 within the Space without holes. `facts` never change.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Ticket",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("space_id", fields.UUIDField()),
+                ("account_id", fields.UUIDField()),
+                (
+                    "status",
+                    fields.CharEnumField(
+                        description="PENDING: PENDING\nISSUED: ISSUED\nREFUNDED: REFUNDED\nCANCELED: CANCELED",
+                        enum_type=TicketStatus,
+                        max_length=8,
+                    ),
+                ),
+                ("recording_promised", fields.BooleanField(default=False)),
+                ("payment_id", fields.UUIDField(null=True)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("held_until", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "ticket",
+                "app": "models",
+                "unique_together": (("space_id", "account_id"),),
+                "indexes": [
+                    Index(fields=["space_id", "status"]),
+                    Index(fields=["account_id", "created_at", "id"]),
+                ],
+                "pk_attr": "id",
+                "table_description": "A PENDING ticket holds its seat until `held_until`. `payment_id` is the payment it waits for or was paid by.",
             },
             bases=["Model"],
         ),
