@@ -17,6 +17,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from api import keys, operations, pages
+from api.accounts import AccountRoutes
 from api.answers import HANDLERS
 from api.control import ControlSocket
 from api.door import HouseDoor
@@ -153,6 +154,7 @@ def build(
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *MediaRoutes(house).routes(),
         *PaymentRoutes(house).routes(),
+        *AccountRoutes(house).routes(),
         *pages.Pages(house).routes(),
         *operations.Operations(house, engine).routes(),
         Mount("/static", StaticFiles(directory=_HERE / "static", check_dir=False)),

@@ -15,6 +15,7 @@ TABLES = (
     "account",
     "appeal",
     "audit_entry",
+    "avatar",
     "block",
     "follow",
     "idempotency_key",

@@ -63,6 +63,30 @@ class UpdateAccountInput:
     records_by_default: bool | None = _left_out("The default for the 'Record Space' toggle.")
 
 
+@strawberry.input(description="A new password.")
+class ChangePasswordInput:
+    """A new password."""
+
+    current_password: str = _needed("The password until now.")
+    new_password: str = _needed("8 to 128 characters of any kind.")
+
+
+@strawberry.input(description="What the archive of an account holds.")
+class ExportAccountInput:
+    """What the archive of an account holds."""
+
+    include_recordings: bool = _default(
+        False, "Also the recordings of the account's Spaces that can be played, and its voice in others'."
+    )
+
+
+@strawberry.input(description="The word that an account is to be deleted.")
+class DeleteAccountInput:
+    """The word that an account is to be deleted."""
+
+    password: str = _needed("The account's password.")
+
+
 @strawberry.input(description="Whom to follow.")
 class FollowInput:
     """Whom to follow."""

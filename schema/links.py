@@ -14,6 +14,8 @@ _FORMS = {
     LinkKind.REVIEW: ("/media/review/{}/index.m3u8", _HLS),
     LinkKind.DOWNLOAD: ("/media/downloads/{}/programme.mp4", "audio/mp4"),
     LinkKind.ARCHIVE: ("/media/archives/{}/recording.zip", "application/zip"),
+    LinkKind.EXPORT: ("/exports/{}/account.zip", "application/zip"),
+    LinkKind.EXPORT_WITH_RECORDINGS: ("/exports/{}/account.zip", "application/zip"),
 }
 
 

@@ -126,6 +126,23 @@ class UpdateAccountPayload(Payload):
     viewer: Viewer | None = _object("The account as it is now; null on failure.")
 
 
+@strawberry.type(description="What changePassword answers.")
+class ChangePasswordPayload(Payload):
+    """What changePassword answers."""
+
+
+@strawberry.type(description="What exportAccount answers.")
+class ExportAccountPayload(Payload):
+    """What exportAccount answers."""
+
+    archive: MediaLink | None = _object("A zip, made while it is fetched; null on failure.")
+
+
+@strawberry.type(description="What deleteAccount answers.")
+class DeleteAccountPayload(Payload):
+    """What deleteAccount answers."""
+
+
 @strawberry.type(description="What follow answers.")
 class FollowPayload(Payload):
     """What follow answers."""

@@ -17,7 +17,7 @@ from schema.context import Context, Info
 from schema.nodes import Node, RowType
 from schema.rows import Connected, Wanted
 from schema.sources import column, computed, exists, newest_first, page_of, relation
-from services import rollout, tokens
+from services import avatars, rollout, tokens
 
 if TYPE_CHECKING:
     from schema.integrations import AccessToken
@@ -65,6 +65,10 @@ class User(RowType, Node):
     handle: str = computed(_handle, "The public name after the @, unique without regard to case.")
     name: str = computed(_name, "The name to show.")
     bio: str | None = computed(_bio, "What the person says of themselves.")
+    avatar_url: str | None = computed(
+        lambda row, context: avatars.url(context.house, row),
+        "The person's picture, a square JPEG; put it with `PUT /account/avatar`.",
+    )
     follower_count: int = column("follower_count", "How many people follow this person.")
     following_count: int = column("following_count", "How many people this person follows.")
     viewer_follows: bool = exists(

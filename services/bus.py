@@ -15,6 +15,11 @@ def space_topic(space_id: UUID) -> str:
     return f"space:{space_id}"
 
 
+def person_topic(account_id: UUID) -> str:
+    """Woken when sessions of one account end."""
+    return f"person:{account_id}"
+
+
 class Ear:
     """One listener. A wake-up that comes while nobody waits is kept, once."""
 

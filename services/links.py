@@ -26,6 +26,8 @@ class LinkKind(IntEnum):
     PUBLISH = 4
     ARCHIVE = 5
     REVIEW = 6
+    EXPORT = 20
+    EXPORT_WITH_RECORDINGS = 21
 
 
 class BadLink(Exception):

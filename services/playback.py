@@ -86,6 +86,12 @@ async def _viewer(house: House, link: Link) -> Viewer:
     return Viewer(account=account)
 
 
+async def open_link(house: House, token: str, *kinds: LinkKind) -> tuple[Link, Viewer]:
+    """A link of these kinds and who it was made for. Raises LinkForged (403) or LinkGone (410)."""
+    link = _read(house, token, *kinds)
+    return link, await _viewer(house, link)
+
+
 async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
     """The bytes behind a playback, download or archive link. Raises LinkForged (403) or LinkGone (410)."""
     link = _read(house, token, kind)

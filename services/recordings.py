@@ -123,6 +123,27 @@ async def delete(house: House, viewer: Viewer, recording_id: UUID) -> Recording 
     return recording
 
 
+async def withdraw(house: House, recording_id: UUID, *, actor_id: UUID) -> None:
+    """Delete a recording whose host goes for good, by the same clocks. Doing it twice is once."""
+    async with change(house) as made:
+        known = await Recording.get(id=recording_id)
+        space = await made.space(known.space_id)
+        recording = await Recording.select_for_update().get(id=recording_id)
+        if recording.status not in {RecordingStatus.AVAILABLE, RecordingStatus.FINALIZING}:
+            return
+        if status_at(recording, made.now) is RecordingStatus.EXPIRED:
+            return  # it went by itself, as of its own date
+        begin_review(recording, house.policies.of(recording), made.now)
+        await move_and_tell(made, space, recording, RecordingStatus.DELETED)
+        await made.audit(
+            "recording.deleted",
+            "recording",
+            recording.id,
+            actor_id=actor_id,
+            outcome=RecordingStatus.DELETED,
+        )
+
+
 async def _deletable(made: Change, viewer: Viewer, recording_id: UUID) -> tuple[Space, Recording]:
     space, recording = await _owned(made, viewer, recording_id)
     if not visibility.may_delete(recording, viewer, made.now):

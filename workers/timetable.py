@@ -10,7 +10,18 @@ from uuid import UUID
 import structlog
 
 from models.recording import Recording, RecordingStatus
-from services import accounts, audit, endings, history, idempotency, purge, reconcile, recordings, rooms
+from services import (
+    accounts,
+    audit,
+    endings,
+    farewell,
+    history,
+    idempotency,
+    purge,
+    reconcile,
+    recordings,
+    rooms,
+)
 from services.clock import VouchedClock
 from services.house import House
 from workers.payments import pay
@@ -48,6 +59,7 @@ class Timetable:
         await self.clocks()
         await self._attempt(self._reconcile)
         await self._attempt(lambda: pay(self._house))
+        await self._attempt(lambda: farewell.finish_all(self._house))
         await self._attempt(lambda: audit.seal(self._house.audit_head))
         await self._attempt(lambda: accounts.forget_expired_sessions(self._house.clock.now()))
         await self._attempt(lambda: recordings.forget_listenings(self._house))

@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
                 ("name", fields.CharField(max_length=100)),
                 ("bio", fields.CharField(null=True, max_length=500)),
                 ("password_hash", fields.CharField(max_length=200)),
+                ("avatar_digest", fields.CharField(null=True, max_length=64)),
                 ("is_moderator", fields.BooleanField(default=False)),
                 ("records_by_default", fields.BooleanField(default=False)),
                 (
@@ -71,10 +72,12 @@ class Migration(migrations.Migration):
                 ("following_count", fields.IntField(default=0)),
                 ("created_at", InstantField(generated=False, null=False, unique=False)),
                 ("deleted_at", InstantField(null=True, generated=False, unique=False)),
+                ("is_leaving", fields.BooleanField(default=False)),
             ],
             options={
                 "table": "account",
                 "app": "models",
+                "indexes": [Index(fields=["is_leaving"])],
                 "pk_attr": "id",
                 "table_description": "One person. `handle_key` is the handle in lower case, unique for ever.",
             },
@@ -122,6 +125,22 @@ class Migration(migrations.Migration):
                 ],
                 "pk_attr": "id",
                 "table_description": "One act. It is written with the change and never altered.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Avatar",
+            fields=[
+                ("account_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("digest", fields.CharField(max_length=64)),
+                ("picture", fields.BinaryField()),
+                ("made_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "avatar",
+                "app": "models",
+                "pk_attr": "account_id",
+                "table_description": "`digest` is the SHA-256 of `picture`, a JPEG, in hexadecimal.",
             },
             bases=["Model"],
         ),
