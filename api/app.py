@@ -19,14 +19,19 @@ from starlette.staticfiles import StaticFiles
 from api import keys, operations, pages
 from api.accounts import AccountRoutes
 from api.answers import HANDLERS
+from api.carriers import carriers_for
 from api.control import ControlSocket
 from api.door import HouseDoor
 from api.engine import WatchedEngine
+from api.feeds import FeedRoutes
 from api.graphql.routes import graphql_routes
+from api.indexes import Indexes
 from api.launch import launch_media
 from api.media import MediaRoutes
 from api.member import EngineRun
+from api.notices import NoticeRoutes
 from api.payments import PaymentRoutes
+from api.pieces import PieceRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
 from media.launch import Launched
@@ -46,6 +51,7 @@ from services.policies import PolicyBook
 from services.receipts import ReceiptSigner
 from services.signing import Signer
 from workers.payments import pay_when_woken
+from workers.postman import Postman
 from workers.timetable import Timetable
 
 log = structlog.get_logger(__name__)
@@ -104,6 +110,7 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         signer=signer,
         recordings_dir=recordings,
         payments=_provider(settings),
+        carriers=carriers_for(settings, key_dir),
     )
 
 
@@ -142,6 +149,7 @@ def build(
     """The application. `clock` and `start_engine` are for tests; the rest is as in production."""
     engine = WatchedEngine(start_engine or MediaStarter(settings), rooms=settings.rooms_per_process)
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
+    indexes = Indexes()
     routes = [
         *graphql_routes(
             build_schema(),
@@ -152,7 +160,10 @@ def build(
             answers=KeptAnswers(house),
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
-        *MediaRoutes(house).routes(),
+        *MediaRoutes(house, indexes).routes(),
+        *PieceRoutes(house, indexes).routes(),
+        *FeedRoutes(house, indexes).routes(),
+        *NoticeRoutes(house).routes(),
         *PaymentRoutes(house).routes(),
         *AccountRoutes(house).routes(),
         *pages.Pages(house).routes(),
@@ -185,6 +196,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         await rooms.reopen(house, await rooms.last_seen(house))
         stack.push_async_callback(rooms.suspend, house)
         ingest = Ingest(house)
+        postman = Postman(house, interval_s=settings.worker_interval_s)
         timetable = Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=True)
 
         async def after_loss(space_ids: frozenset[str]) -> None:
@@ -195,6 +207,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(_keep_progress(house, ingest), name="progress"),
             asyncio.create_task(timetable.run(), name="timetable"),
             asyncio.create_task(pay_when_woken(house), name="payments"),
+            asyncio.create_task(postman.run(), name="postman"),
         ]
         stack.push_async_callback(_cancel, tasks)
         control = ControlSocket(settings.data_dir.absolute(), engine)

@@ -26,7 +26,6 @@ from api.settings import Settings
 _MIN_PYTHON = (3, 11)
 # An hour of recording takes some 29 MB a programme; below this a busy evening fills the disk.
 _LOW_SPACE_BYTES = 2_000_000_000
-_NO_SPACE_BYTES = 100_000_000
 _GRAPHIQL = Path(__file__).parent / "static" / "graphiql" / "index.html"
 _ANYWHERE = frozenset({"0.0.0.0", "::", ""})
 _TIMEOUT_S = 1.0
@@ -144,12 +143,14 @@ def fail(subject: str, text: str) -> Finding:
 def check_installation(settings: Settings, console: Console) -> int:
     """Print the settings in force and what the checks find. 1 when one of them fails, else 0.
 
-    Changes nothing. A password in the database URL is not shown.
+    Changes nothing. Passwords are not shown.
     """
     console.print("[bold]Settings in force[/]")
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         shown = _without_password(value) if name == "database_url" else _default(value).strip("`")
+        if not field.repr and value:
+            shown = "(secret)"
         changed = "" if value == field.default else "  [cyan](set)[/]"
         console.print(f"  {_variable(name)} = {escape(shown)}{changed}", highlight=False, soft_wrap=True)
     console.print("\n[bold]Checks[/]")
@@ -195,8 +196,8 @@ def check_data_folder(settings: Settings) -> Iterator[Finding]:
     )
     free_bytes = shutil.disk_usage(there).free
     left = f"{free_bytes / 1e9:.1f} GB free"
-    if free_bytes < _NO_SPACE_BYTES:
-        yield fail("disk", f"{left}: nothing more can be recorded. Make room.")
+    if free_bytes < settings.disk_floor_mb * 1_000_000:
+        yield fail("disk", f"{left}: nothing more can be recorded. Make room, or lower SPACES_DISK_FLOOR_MB.")
     elif free_bytes < _LOW_SPACE_BYTES:
         yield warn("disk", f"{left}; an hour of recording takes some 30 MB, and each speaker's track as much")
     else:

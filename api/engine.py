@@ -307,10 +307,8 @@ async def _beat(member: Member) -> None:
         try:
             async with asyncio.timeout(_BEAT_PATIENCE_S):
                 await member.engine.stats()
-        except TimeoutError:
+        except (TimeoutError, EngineError):
             missed += 1
-        except EngineError:
-            return
         else:
             missed = 0
     log.error("media process does not answer", process=member.name)

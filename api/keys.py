@@ -6,6 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import orjson
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from joserfc.jwk import ECKey
 
 _KEY_BYTES = 32
@@ -37,6 +48,17 @@ def _write_once(path: Path, data: bytes) -> None:
     with suppress(FileExistsError):
         os.link(part, path)
     part.unlink()
+
+
+def load_or_make_ec(path: Path) -> EllipticCurvePrivateKey:
+    """The P-256 key in a PEM file; on first use a new one, readable by its owner alone."""
+    if not path.exists():
+        made = generate_private_key(SECP256R1())
+        _write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key = load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise TypeError(f"expected an elliptic curve key in {path.name}")
+    return key
 
 
 class ReceiptKeys:

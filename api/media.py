@@ -1,54 +1,46 @@
 """Media routes: playlists and bytes behind signed links, checked on every request."""
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiofiles
+from aiofiles.threadpool.binary import AsyncBufferedReader
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from api.ranges import Span, Unsatisfiable, read_range, visible_spans
-from media.archive import zip_chunks
-from media.playlist import (
-    PLAYLIST,
-    PROGRAMME,
-    Index,
-    first_fragment_at,
-    read_index,
-    render,
-    render_live_window,
+from api.indexes import Indexes
+from api.ranges import (
+    Span,
+    Unsatisfiable,
+    entity_tag,
+    is_known,
+    read_range,
+    visible_spans,
+    wanted_range,
 )
+from media.archive import zip_chunks
+from media.playlist import PROGRAMME, first_fragment_at, render, render_live_window
 from services import archives, playback
 from services.errors import InvalidInput, NotFound
 from services.house import House
 from services.links import LinkKind
 from services.playback import InMemory, Stored
 
-_HLS = "application/vnd.apple.mpegurl"
-_AUDIO = "audio/mp4"
+HLS = "application/vnd.apple.mpegurl"
+AUDIO = "audio/mp4"
 _ZIP = "application/zip"
 _CHUNK_BYTES = 256 * 1024
 # Nothing of it may outlive a deletion, in shared caches or private ones.
-_PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
-_INDEXES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class _Cached:
-    stamp: tuple[int, int]
-    index: Index
+PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class MediaRoutes:
     """Serves what `services.playback` says a link opens."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, indexes: Indexes | None = None) -> None:
         self._house = house
-        self._indexes: OrderedDict[Path, _Cached] = OrderedDict()
+        self._indexes = indexes or Indexes()
 
     def routes(self) -> list[Route]:
         """All of them; the paths are only ever taken from the API's answers."""
@@ -68,7 +60,7 @@ class MediaRoutes:
     async def recorded_playlist(self, request: Request) -> Response:
         """The playlist of a recording, from where the host lets it start."""
         media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.PLAYBACK)
-        return await self._playlist(media)
+        return await self._playlist(request, media)
 
     async def recorded_bytes(self, request: Request) -> Response:
         """Bytes of a recording; the first of a listening count as a play."""
@@ -88,14 +80,15 @@ class MediaRoutes:
     async def archive(self, request: Request) -> Response:
         """Programme, tracks and timeline in one zip, for the host; made while it is sent."""
         found = await archives.open_archive(self._house, request.path_params["token"])
-        headers = {**_PRIVATE, "Content-Disposition": f'attachment; filename="{found.recording_id}.zip"'}
+        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{found.recording_id}.zip"'}
         if request.method == "HEAD":
             return Response(media_type=_ZIP, headers=headers)
         return StreamingResponse(zip_chunks(found.entries, at=found.made_at), 200, headers, _ZIP)
 
     async def review_playlist(self, request: Request) -> Response:
         """The playlist of a review copy, for the moderator who opened it."""
-        return await self._playlist(await playback.open_review(self._house, request.path_params["token"]))
+        media = await playback.open_review(self._house, request.path_params["token"])
+        return await self._playlist(request, media)
 
     async def review_bytes(self, request: Request) -> Response:
         """Bytes of a review copy."""
@@ -107,14 +100,16 @@ class MediaRoutes:
         media = await playback.open_live(self._house, request.path_params["token"])
         if isinstance(media, Stored):
             # Who has read it as an EVENT sees it end as one (RFC 8216, section 6.2.1).
-            return await self._playlist(media, kind="EVENT")
-        return _text(render_live_window(await playback.live_window(self._house, media)))
+            return await self._playlist(request, media, kind="EVENT")
+        window = await playback.live_window(self._house, media)
+        return playlist_response(request, render_live_window(window))
 
     async def live_recorded_bytes(self, request: Request) -> Response:
         """Bytes of a live Space that is recorded."""
         media = await playback.open_live(self._house, request.path_params["token"])
         if isinstance(media, InMemory):
-            raise playback.LinkGone
+            # Recorded once, and deleted since; or never.
+            raise playback.LinkGone if media.was_recorded else NotFound
         return await self._bytes(request, media)
 
     async def live_init(self, request: Request) -> Response:
@@ -130,48 +125,37 @@ class MediaRoutes:
     ) -> Response:
         media = await playback.open_live(self._house, request.path_params["token"])
         if isinstance(media, Stored):
-            raise playback.LinkGone
+            raise NotFound
         data = await playback.live_bytes(self._house, media, generation=generation, sequence=sequence)
-        return Response(data, media_type=_AUDIO, headers=_PRIVATE)
+        return _whole(request, data, media_type=AUDIO)
 
-    async def _playlist(self, media: Stored, *, kind: str | None = None) -> Response:
-        index = await self._index(media)
+    async def _playlist(self, request: Request, media: Stored, *, kind: str | None = None) -> Response:
+        index = await self._indexes.of(media)
         first = first_fragment_at(index, media.start_ms)
-        return _text(render(index, first_fragment=first, ended=not media.growing, kind=kind))
+        playlist = render(index, first_fragment=first, ended=not media.growing, kind=kind)
+        return playlist_response(request, playlist)
 
     async def _bytes(self, request: Request, media: Stored) -> Response:
-        index = await self._index(media)
+        index = await self._indexes.of(media)
         size = index.size_bytes
         if not size:
             raise NotFound("There is no audio yet.")
         first = first_fragment_at(index, media.start_ms)
         cut = index.fragments[first].offset if first < len(index.fragments) else size
         spans = visible_spans(index.init_bytes, cut, size)
+        # The file only grows; what was written stays, so these say which bytes there are.
+        tag = entity_tag(media.recording_id, cut, size)
+        if is_known(request.headers, tag):
+            return _not_modified(tag)
         try:
-            span = read_range(request.headers.get("range"), size, spans)
+            span = read_range(wanted_range(request.headers, tag), size, spans)
         except Unsatisfiable:
             raise InvalidRange(size) from None
-        headers = {**_PRIVATE, "Accept-Ranges": "bytes"}
+        headers = {**PRIVATE, "Accept-Ranges": "bytes", "ETag": tag}
         if span is None:
-            return _stream(request, media.directory, spans, 200, headers)
+            return stream(request, media.directory, spans, 200, headers)
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size}"
-        return _stream(request, media.directory, [span], 206, headers)
-
-    async def _index(self, media: Stored) -> Index:
-        """The index of a recording's file, read again only when the file has changed."""
-        try:
-            stat = await asyncio.to_thread((media.directory / PLAYLIST).stat)
-        except FileNotFoundError:
-            return await asyncio.to_thread(read_index, media.directory)
-        stamp = (stat.st_mtime_ns, stat.st_size)
-        cached = self._indexes.get(media.directory)
-        if cached is None or cached.stamp != stamp:
-            cached = _Cached(stamp, await asyncio.to_thread(read_index, media.directory))
-            self._indexes[media.directory] = cached
-            if len(self._indexes) > _INDEXES:
-                self._indexes.popitem(last=False)
-        self._indexes.move_to_end(media.directory)
-        return cached.index
+        return stream(request, media.directory, [span], 206, headers)
 
 
 class InvalidRange(InvalidInput):
@@ -191,28 +175,54 @@ def _number(request: Request, name: str) -> int:
     return int(value)
 
 
-def _text(playlist: str) -> Response:
-    return Response(playlist, media_type=_HLS, headers=_PRIVATE)
+def playlist_response(request: Request, playlist: str) -> Response:
+    """A playlist that nobody keeps."""
+    return _whole(request, playlist.encode(), media_type=HLS)
 
 
-def _stream(
+def _whole(request: Request, data: bytes, *, media_type: str) -> Response:
+    """All of it, or 304 to who has it."""
+    tag = entity_tag(data)
+    if is_known(request.headers, tag):
+        return _not_modified(tag)
+    return Response(data, media_type=media_type, headers={**PRIVATE, "ETag": tag})
+
+
+def _not_modified(tag: str) -> Response:
+    return Response(status_code=304, headers={**PRIVATE, "ETag": tag})
+
+
+def stream(
     request: Request, directory: Path, spans: list[Span], status: int, headers: dict[str, str]
 ) -> Response:
+    """Stretches of a programme, one after the other."""
     headers["Content-Length"] = str(sum(span.end - span.start for span in spans))
     if request.method == "HEAD":
-        return Response(status_code=status, media_type=_AUDIO, headers=headers)
-    return StreamingResponse(_read(directory / PROGRAMME, spans), status, headers, _AUDIO)
+        return Response(status_code=status, media_type=AUDIO, headers=headers)
+    return StreamingResponse(_read(directory / PROGRAMME, spans), status, headers, AUDIO)
 
 
 async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:
-    """The bytes of some stretches of a file. One that is purged meanwhile ends short, which clients notice."""
+    """The bytes of some stretches of a file. One that is purged meanwhile ends short, which clients notice.
+
+    The file is closed before the last of it is sent: who has everything may hang up at once.
+    """
+    held = b""
     async with aiofiles.open(path, "rb") as file:
-        for span in spans:
-            await file.seek(span.start)
-            left = span.end - span.start
-            while left:
-                chunk = await file.read(min(left, _CHUNK_BYTES))
-                if not chunk:
-                    return
-                left -= len(chunk)
-                yield chunk
+        async for chunk in _chunks(file, spans):
+            if held:
+                yield held
+            held = chunk
+    yield held
+
+
+async def _chunks(file: AsyncBufferedReader, spans: list[Span]) -> AsyncIterator[bytes]:
+    for span in spans:
+        await file.seek(span.start)
+        left = span.end - span.start
+        while left:
+            chunk = await file.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                return
+            left -= len(chunk)
+            yield chunk

@@ -1,28 +1,26 @@
 """Pages for people, made by the server: the timeline, a card's page, and the way to GraphiQL."""
 
 import shlex
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
+from markupsafe import escape
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from tortoise.expressions import Q
 
-from models.account import Account
+from api.answers import problem
+from api.cards import Card, CardBook
 from models.paging import Order
-from models.recording import ICON_ON, Recording, RecordingStatus
-from models.space import Space, SpaceState
-from models.timeline_item import SHARE_KINDS, TimelineItem
-from schema.rows import Relation, Rows, Wanted
-from services import playback, retention, visibility
-from services.errors import NotFound
+from models.removed_card import RemovedCard
+from models.timeline_item import TimelineItem
+from schema.rows import Rows, Wanted
+from services.errors import ErrorCode, InvalidInput, NotFound, SpacesError
 from services.house import House
-from services.links import LinkKind
 from services.viewers import Viewer
 
 _HERE = Path(__file__).parent
@@ -36,53 +34,36 @@ _GRAPHIQL_CSP = (
 )
 _PAGE_CSP = (
     "default-src 'none'; media-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none';"
-    " frame-ancestors 'none'"
+    " form-action 'self'; frame-ancestors 'none'"
 )
-_RECORDING = Relation(model=Recording, key="id", column="space_id")
+_EMBED_CSP = _PAGE_CSP.replace("frame-ancestors 'none'", "frame-ancestors *")
 _CARDS = 20
-_GONE = {
-    RecordingStatus.EXPIRED: "This recording has expired.",
-    RecordingStatus.DELETED: "The host deleted this recording.",
-    RecordingStatus.TAKEN_DOWN: "A moderator took this recording down.",
-    RecordingStatus.PURGED: "This recording is gone for good.",
-    RecordingStatus.FAILED: "Nothing was recorded: no audio was received.",
-}
+_EMBED_WIDTH = 480
+_EMBED_HEIGHT = 220
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """What a page shows of one card."""
+class CardGone(NotFound):
+    """This card was taken back."""
 
-    url: str
-    path: str
-    is_share: bool
-    title: str
-    author: str
-    host: str
-    comment: str | None
-    state: SpaceState
-    when: datetime
-    listeners: int
-    is_recording: bool
-    playlist_url: str | None
-    file_url: str | None
-    start_s: float
-    length: str | None
-    gone: str | None
+    status = 410
 
 
 def graphiql(request: Request) -> Response:
     """GraphiQL from our own files; without them, how to query."""
     if _GRAPHIQL.exists():
         return HTMLResponse(_GRAPHIQL.read_text(), headers={"Content-Security-Policy": _GRAPHIQL_CSP})
-    return _page("graphql.html", 200, address=shlex.quote(str(request.url.replace(query=""))))
+    return page("graphql.html", 200, address=shlex.quote(str(request.url.replace(query=""))))
 
 
-def _page(template: str, status: int, **values: Any) -> Response:
-    html = _TEMPLATES.get_template(template).render(**values)
-    return HTMLResponse(
-        html, status, headers={"Content-Security-Policy": _PAGE_CSP, "Cache-Control": "no-store"}
-    )
+def render(template: str, **values: Any) -> str:
+    """One of our templates, every value escaped."""
+    return _TEMPLATES.get_template(template).render(**values)
+
+
+def page(template: str, status: int, *, csp: str = _PAGE_CSP, **values: Any) -> Response:
+    """One of our templates, under a policy that lets nothing else in."""
+    html = render(template, **values)
+    return HTMLResponse(html, status, headers={"Content-Security-Policy": csp, "Cache-Control": "no-store"})
 
 
 class Pages:
@@ -90,12 +71,15 @@ class Pages:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._book = CardBook(house)
 
     def routes(self) -> list[Route]:
         """The timeline, the cards, and the icon that browsers ask for unasked."""
         return [
             Route("/", self.timeline),
             Route("/cards/{card}", self.card),
+            Route("/embed/{card}", self.embed),
+            Route("/oembed", self.oembed),
             Route("/favicon.ico", lambda _request: FileResponse(_HERE / "assets" / "icon.svg")),
         ]
 
@@ -103,64 +87,90 @@ class Pages:
         """The public timeline."""
         rows = Rows(Viewer())
         wanted = Wanted(first=_CARDS)
-        page = await rows.listed(TimelineItem, Q(is_public=True), Order(column="activity_at"), wanted)
-        cards = [await self._card(rows, item) for item in page.rows]
-        return _page("timeline.html", 200, cards=cards)
+        found = await rows.listed(TimelineItem, Q(is_public=True), Order(column="activity_at"), wanted)
+        cards = [await self._book.card(rows, item) for item in found.rows]
+        return page("timeline.html", 200, cards=cards)
 
     async def card(self, request: Request) -> Response:
         """One card, for sharing outside."""
+        found = await self._found(request.path_params["card"])
+        if isinstance(found, Response):
+            return found
+        return page("card.html", 200, card=found, site=self._house.links.url("/"))
+
+    async def embed(self, request: Request) -> Response:
+        """One card's player alone, for other people's pages."""
+        found = await self._found(request.path_params["card"])
+        if isinstance(found, Response):
+            found.headers["Content-Security-Policy"] = _EMBED_CSP
+            return found
+        return page("embed.html", 200, csp=_EMBED_CSP, card=found)
+
+    async def oembed(self, request: Request) -> Response:
+        """What oEmbed asks for (https://oembed.com): the player of a card of ours, as JSON."""
+        asked = request.query_params
+        if asked.get("format", "json") != "json":
+            return problem(501, ErrorCode.INVALID_INPUT, "This server speaks JSON alone: leave format out.")
+        start = self._house.links.url("/cards/")
+        url = asked.get("url", "").partition("?")[0].partition("#")[0]
+        if not url.startswith(start):
+            raise NotFound("There is no card behind this url.")
+        found = await self._card_or_none(url.removeprefix(start))
+        if found is None:
+            raise await self._absent(url.removeprefix(start))
+        return JSONResponse(_oembed(self._house, found, asked), headers={"Cache-Control": "no-cache"})
+
+    async def _found(self, card_id: str) -> Card | Response:
+        found = await self._card_or_none(card_id)
+        if found is not None:
+            return found
+        absent = await self._absent(card_id)
+        return page("missing.html", absent.status, was_good=absent.status == CardGone.status)
+
+    async def _card_or_none(self, card_id: str) -> Card | None:
         rows = Rows(Viewer())
-        try:
-            item = await rows.by_id(TimelineItem, UUID(request.path_params["card"]))
-        except ValueError:
-            item = None
-        if item is None:
-            return _page("missing.html", NotFound.status)
-        return _page("card.html", 200, card=await self._card(rows, item))
+        key = _uuid(card_id)
+        item = await rows.by_id(TimelineItem, key) if key else None
+        return await self._book.card(rows, item) if item is not None else None
 
-    async def _card(self, rows: Rows, item: TimelineItem) -> Card:
-        space: Space = await rows.by_id(Space, item.space_id)
-        host: Account = await rows.by_id(Account, space.host_id)
-        author: Account = await rows.by_id(Account, item.author_id)
-        recording: Recording | None = await rows.one(_RECORDING, space.id)
-        now = self._house.clock.now()
-        base = self._media_base(space, recording, now)
-        status = retention.status_at(recording, now) if recording else None
-        return Card(
-            url=self._house.links.url(f"/cards/{item.id}"),
-            path=f"/cards/{item.id}",
-            is_share=item.kind in SHARE_KINDS,
-            title=space.title,
-            author=author.name if author.deleted_at is None else "Deleted account",
-            host=host.name if host.deleted_at is None else "Deleted account",
-            comment=item.comment,
-            state=space.state,
-            when=item.activity_at,
-            listeners=space.participant_count,
-            is_recording=space.state is SpaceState.LIVE and status in ICON_ON,
-            playlist_url=f"{base}/index.m3u8" if base else None,
-            file_url=f"{base}/programme.mp4" if base else None,
-            start_s=item.start_ms / 1000,
-            length=_length(recording) if recording and recording.duration_ms else None,
-            gone=_GONE.get(status) if status else None,
-        )
+    async def _absent(self, card_id: str) -> SpacesError:
+        key = _uuid(card_id)
+        return CardGone() if key and await RemovedCard.exists(id=key) else NotFound()
 
-    def _media_base(self, space: Space, recording: Recording | None, now: datetime) -> str | None:
-        """A path, not a URL: the page plays under whatever address it was opened with."""
-        links = self._house.links
-        admitted = not space.is_ticketed
-        if recording is not None and visibility.may_play(recording, now, admitted=admitted):
-            link = playback.recording_link(self._house, recording, Viewer(), now, LinkKind.PLAYBACK)
-            return f"/media/recordings/{links.sign(link)}"
-        if visibility.may_hear_live(space, admitted=admitted):
-            return f"/media/live/{links.sign(playback.live_link(self._house, space, Viewer(), now))}"
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
         return None
 
 
-def _length(recording: Recording) -> str:
-    seconds = recording.duration_ms // 1000
-    return (
-        f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        if seconds >= 3600
-        else (f"{seconds // 60}:{seconds % 60:02d}")
+def _oembed(house: House, card: Card, asked: Mapping[str, str]) -> dict[str, object]:
+    """A `rich` answer: an iframe no larger than was asked for."""
+    width, height = _at_most(asked, "maxwidth", _EMBED_WIDTH), _at_most(asked, "maxheight", _EMBED_HEIGHT)
+    source = escape(house.links.url(f"/embed/{card.id}"))
+    frame = (
+        f'<iframe src="{source}" title="{escape(card.title)}" width="{width}" height="{height}"'
+        ' style="border:0" loading="lazy" referrerpolicy="no-referrer"></iframe>'
     )
+    return {
+        "version": "1.0",
+        "type": "rich",
+        "title": card.title,
+        "author_name": card.host,
+        "provider_name": "Spaces",
+        "provider_url": house.links.url("/"),
+        "cache_age": 60,
+        "html": frame,
+        "width": width,
+        "height": height,
+    }
+
+
+def _at_most(asked: Mapping[str, str], name: str, usual: int) -> int:
+    value = asked.get(name, "")
+    if not value:
+        return usual
+    if not (value.isascii() and value.isdigit() and 0 < int(value[:9]) <= 10**6):
+        raise InvalidInput(f"{name} must be a whole number of pixels.", path=[name])
+    return min(usual, int(value))

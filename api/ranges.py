@@ -1,7 +1,10 @@
-"""Byte ranges (RFC 9110, section 14) over a file of which a stretch may be hidden."""
+"""Byte ranges (RFC 9110, section 14) over a file of which a stretch may be hidden, and what they depend on."""
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
+
+from starlette.datastructures import Headers
 
 _ONE_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.IGNORECASE)
 
@@ -16,6 +19,23 @@ class Span:
 
     start: int
     end: int
+
+
+def entity_tag(*facts: object) -> str:
+    """A strong entity tag (section 8.8.3) for bytes that these facts determine."""
+    return f'"{sha256(repr(facts).encode()).hexdigest()[:32]}"'
+
+
+def is_known(headers: Headers, tag: str) -> bool:
+    """Whether the client has these bytes already and asks for others: If-None-Match, section 13.1.2."""
+    given = {part.strip().removeprefix("W/") for part in headers.get("if-none-match", "").split(",")}
+    return not given.isdisjoint({tag, "*"})
+
+
+def wanted_range(headers: Headers, tag: str) -> str | None:
+    """The Range header, unless If-Range (section 13.1.5) says that it belongs to other bytes than these."""
+    same = headers.get("if-range", tag).strip() == tag
+    return headers.get("range") if same else None
 
 
 def visible_spans(init_bytes: int, cut: int, size: int) -> list[Span]:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api.graphql.limits import Limits
 from media.limits import EngineLimits
 from models.database import sqlite_url
+from services.mail import MailSecurity
 from services.rules import RetentionPolicy, Rules
 
 _RULES = Rules()
@@ -186,6 +188,35 @@ class Settings(BaseSettings):
         description="Minutes a seat is held while its buyer pays; Stripe asks for at least 30 and some for the way."
         " Longer: seats that nobody pays for are free again later.",
     )
+    reminder_minutes: Count = Field(
+        default=_RULES.reminder_ahead // timedelta(minutes=1),
+        description="Minutes before its start at which those who asked are reminded of a Space.",
+    )
+    expiring_days: Count = Field(
+        default=_RULES.expiring_ahead.days,
+        description="Days before a recording expires at which its host is told.",
+    )
+    notices_lapse_hours: Count = Field(
+        default=_RULES.notices_lapse_after // timedelta(hours=1),
+        description="Hours for which a notification is tried by Web Push and e-mail. Longer: old news comes late.",
+    )
+    push_private_addresses: bool = Field(
+        default=False,
+        description="True lets Web Push call private addresses and plain http: whoever signs up can then make this"
+        " server call into its own network.",
+    )
+    smtp_host: str = Field(default="", description="Mail server for notifications. Empty: no e-mail at all.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port; 465 goes with tls.")
+    smtp_username: str = Field(default="", description="As whom to sign in there. Empty: without signing in.")
+    smtp_password: str = Field(default="", repr=False, description="The password that goes with it.")
+    smtp_security: str = Field(
+        default=MailSecurity.STARTTLS.value,
+        pattern="^(starttls|tls|none)$",
+        description="starttls, tls, or none: then everyone on the way reads mail and password.",
+    )
+    mail_from: str = Field(
+        default="", description="The sender of mails; default spaces@ the host of the public address."
+    )
     operations_per_minute_person: Count = Field(
         default=_LIMITS.operations_per_minute_person,
         description="GraphQL operations a minute for one account.",
@@ -266,6 +297,11 @@ class Settings(BaseSettings):
         """What publishers are told; None for every address of the machine."""
         return self.ice_address or (None if self.host in _ANYWHERE or self.host == "localhost" else self.host)
 
+    @property
+    def sender(self) -> str:
+        """Whom mails are from, and whom operators of push services can write to."""
+        return self.mail_from or f"spaces@{urlsplit(self.public).hostname or 'localhost'}"
+
     def rules(self) -> Rules:
         """The numbers that services apply."""
         return Rules(
@@ -282,6 +318,10 @@ class Settings(BaseSettings):
             answers_kept=timedelta(hours=self.answers_kept_hours),
             disk_floor_bytes=self.disk_floor_mb * 1_000_000,
             ticket_hold=timedelta(minutes=self.ticket_hold_minutes),
+            reminder_ahead=timedelta(minutes=self.reminder_minutes),
+            expiring_ahead=timedelta(days=self.expiring_days),
+            notices_lapse_after=timedelta(hours=self.notices_lapse_hours),
+            private_push=self.push_private_addresses,
             leap_believed_after=timedelta(minutes=self.clock_leap_minutes),
             retention=RetentionPolicy(
                 public_for=timedelta(days=self.public_days), review_for=timedelta(days=self.review_days)

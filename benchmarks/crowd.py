@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import av
@@ -17,6 +18,7 @@ PHRASE_S = 4
 Exchange = Callable[[str], Awaitable[str]]
 
 
+@cache
 def phrase(*, frequency_hz: float, ptime_ms: int) -> list[bytes]:
     """Four seconds of a voice-like sound as Opus packets: a few partials, rising and falling."""
     codec = av.AudioCodecContext.create("libopus", "w")
@@ -44,10 +46,16 @@ class _PacketTrack(MediaStreamTrack):
         self._ptime_ms = ptime_ms
         self._begun_s: float | None = None
         self._sent = 0
+        self._talks = asyncio.Event()
+        self._talks.set()
+
+    def pause(self) -> None:
+        self._talks.clear()
 
     async def recv(self) -> Any:
         if self.readyState != "live":
             raise MediaStreamError
+        await self._talks.wait()
         if self._begun_s is None:
             self._begun_s = time.monotonic()
         due_s = self._begun_s + self._sent * self._ptime_ms / 1000
@@ -65,11 +73,13 @@ class Peer:
     def __init__(self) -> None:
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connected = asyncio.Event()
+        self._track: _PacketTrack | None = None
         self._peer.on("connectionstatechange", self._changed)
 
     async def talk(self, exchange: Exchange, *, frequency_hz: float, ptime_ms: int) -> None:
         """Publish a phrase again and again."""
-        track = _PacketTrack(phrase(frequency_hz=frequency_hz, ptime_ms=ptime_ms), ptime_ms=ptime_ms)
+        packets = phrase(frequency_hz=frequency_hz, ptime_ms=ptime_ms)
+        track = self._track = _PacketTrack(packets, ptime_ms=ptime_ms)
         self._peer.addTransceiver(track, direction="sendonly")
         await self._connect(exchange)
 
@@ -91,6 +101,16 @@ class Peer:
         await self._peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         async with asyncio.timeout(10):
             await self._connected.wait()
+
+    def pause(self) -> None:
+        """Send nothing more, and stay."""
+        if self._track is not None:
+            self._track.pause()
+
+    async def sent_packets(self) -> int:
+        """How many RTP packets have been sent."""
+        stats = await self._peer.getSenders()[0].getStats()
+        return sum(one.packetsSent for one in stats.values() if one.type == "outbound-rtp")
 
     async def close(self) -> None:
         """Hang up."""

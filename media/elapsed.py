@@ -6,6 +6,7 @@ the same.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,3 +56,30 @@ def elapsed_ms(anchor: Anchor | None, *, started_at_ms: int, written_ms: int, no
     if anchor.at.boot == now.boot:
         return max(anchor.position_ms + now.since_boot_ms - anchor.at.since_boot_ms, written_ms)
     return max(now.wall_ms - started_at_ms, written_ms + now.since_boot_ms)
+
+
+class Timekeeper:
+    """Turns ticks of the monotonic clock into time since a recording's first audio."""
+
+    def __init__(self, moment: Callable[[], Moment]) -> None:
+        self._moment = moment
+        self._origin_ns: int | None = None
+        self.anchor: Anchor | None = None
+
+    def begin(self, tick_ns: int) -> None:
+        """The first audio is here."""
+        self._origin_ns = tick_ns
+
+    def mark(self, position_ms: int) -> Anchor:
+        """What the next process will go by."""
+        self.anchor = Anchor(position_ms=position_ms, at=self._moment())
+        return self.anchor
+
+    def passed_ns(self, tick_ns: int, *, started_at_ms: int | None, written_ms: int) -> int:
+        """Time since the first audio. Ticks are whole multiples of 20 ms apart, so this does not drift."""
+        if self._origin_ns is None:
+            assert started_at_ms is not None, "expected a recording that has begun"
+            now = self._moment()
+            since_ms = elapsed_ms(self.anchor, started_at_ms=started_at_ms, written_ms=written_ms, now=now)
+            self._origin_ns = tick_ns - since_ms * 1_000_000
+        return tick_ns - self._origin_ns

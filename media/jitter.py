@@ -35,8 +35,8 @@ class JitterConfig:
     conceal_ms: int = 100  # longer losses fall silent
     comfort_ms: int = 600  # a sender's own pause is filled with its comfort noise, refreshed every 400 ms
     late_reset_ms: int = 1000  # a packet this late belongs to a new timeline
-    shrink_ms: int = 5  # dropped from one packet, and joined by a cross-fade
-    shrink_every_ms: int = 160  # so nobody is sped up by more than 3 %
+    shrink_ms: int = 10  # at most dropped from one packet: a period of a low voice
+    speed_up: int = 32  # one sample in so many at most, so nobody is sped up by more than 3 %
     window_ms: int = 2500
 
 
@@ -54,7 +54,10 @@ class StepKind(Enum):
 
 
 class Step(NamedTuple):
-    """`samples` of output; `skip` are cut from the front of a packet, `shrink` from inside it."""
+    """`samples` of output; `skip` are cut from the front of a packet.
+
+    Up to `shrink` of them should be dropped from inside it; who does so says how many by `shrunk`.
+    """
 
     kind: StepKind
     samples: int
@@ -264,9 +267,9 @@ class JitterBuffer:
         # Discontinuous transmission ends in a packet without sound, RFC 6716 section 2.1.9.
         self._pausing = len(packet.payload) <= 2
         skip = self._head - packet.at
-        shrink = self._shrink_now(packet.samples - skip)
-        samples = packet.samples - skip - shrink
-        self._head += samples + shrink
+        samples = packet.samples - skip
+        shrink = self._shrink_now(samples)
+        self._head += samples
         return Step(StepKind.PLAY, samples, packet.payload, skip, shrink)
 
     def _bridge(self, packet: _Queued, samples: int) -> Step:
@@ -291,7 +294,7 @@ class JitterBuffer:
             spare = bounds[0] - self.config.start_delay_ms * SAMPLES_PER_MS
             skipped = min(gap - samples, spare)
             if skipped > 0:
-                self._shrunk(skipped)
+                self.shrunk(skipped)
                 self._head += skipped
         return self._conceal(samples)
 
@@ -329,7 +332,7 @@ class JitterBuffer:
     def _shrink_now(self, available: int) -> int:
         bounds = self._leads.bounds
         shrink = self.config.shrink_ms * SAMPLES_PER_MS
-        if bounds is None or available < 3 * shrink:
+        if bounds is None or available < 2 * shrink:
             return 0
         over_mark = self._leads.full and bounds[0] > self.config.high_mark_ms * SAMPLES_PER_MS
         # A burst shows at once in what is queued; waiting for the window would only add delay.
@@ -337,11 +340,11 @@ class JitterBuffer:
         if not (over_mark or over_limit) or self._shrink_pause > 0:
             self._shrink_pause = max(0, self._shrink_pause - available)
             return 0
-        self._shrink_pause = self.config.shrink_every_ms * SAMPLES_PER_MS - available
-        self._shrunk(shrink)
         return shrink
 
-    def _shrunk(self, samples: int) -> None:
+    def shrunk(self, samples: int) -> None:
+        """So many samples were dropped, of those that a step allowed."""
+        self._shrink_pause = samples * self.config.speed_up
         self.counters.shrunk_samples += samples
         self._leads.shift(-samples)
 

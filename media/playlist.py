@@ -21,6 +21,9 @@ ENDLIST = "#EXT-X-ENDLIST\n"
 # Every fragment but the last of a stretch is 0.981 s; RFC 8216 rounds to the nearest second.
 TARGET_DURATION_S = ceil(FRAGMENT_FRAMES * FRAME_SAMPLES / TIMESCALE_HZ)
 
+# A fragment lasts 981 ms, so a clock that counts these is ahead of one that counts fragments.
+_FASTER_THAN_A_FRAGMENT_MS = 900
+
 _MAP = re.compile(r'^#EXT-X-MAP:URI="[^"\n]+",BYTERANGE="(\d{1,6})@0"\n', re.MULTILINE)
 _DATE = re.compile(r"^#EXT-X-PROGRAM-DATE-TIME:([0-9TZ:.+-]{1,40})\n", re.MULTILINE)
 _ENTRY = re.compile(
@@ -49,6 +52,11 @@ class Index:
 
 
 EMPTY_INDEX = Index(init_bytes=0, fragments=(), ended=False, started_at_ms=None)
+
+
+def first_number_at(now_ms: int) -> int:
+    """Where the numbers of a window that opens now begin: higher than any that an earlier one has come to."""
+    return now_ms // _FASTER_THAN_A_FRAGMENT_MS
 
 
 def frames_to_ms(frames: int) -> int:

@@ -8,25 +8,23 @@ While the disk is full or refuses, nothing is written either; it is tried again 
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from media import journal
-from media.disk import NoRoom, cause_of
-from media.elapsed import Anchor, Moment, elapsed_ms, this_moment
+from media.disk import cause_of
+from media.elapsed import Moment, Timekeeper, this_moment
 from media.encoder import AacEncoder
 from media.engine import (
     EngineEvent,
-    Gap,
     GapCause,
     RecorderChanged,
     RecorderProgress,
     RecorderState,
     RecordingFacts,
 )
-from media.journal import OpenGap, Spoke
+from media.gaps import GapBook
+from media.journal import Spoke
 from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES
 from media.opus import SAMPLE_RATE_HZ, Pcm
 from media.playlist import frames_to_ms
@@ -35,29 +33,13 @@ from media.store import RecordingStore
 from media.tracks import Tracks
 from media.voice import TICK_SAMPLES
 from media.waveform import PeakMeter
+from media.writer import DiskWriter, Hooks, InThread, Job
 
 log = logging.getLogger(__name__)
 
-# A disk that hangs for two minutes has failed; until then nothing is lost.
-MAX_QUEUED_JOBS = 150
 # Ticks that were missed by less than this are silence in the stream, not a stretch of its own.
 _SMALL_LAG_SAMPLES = SAMPLE_RATE_HZ
 _RETRY_NS = 1_000_000_000
-_DISK = frozenset({GapCause.DISK_FULL, GapCause.DISK_ERROR})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """Something to do on disk, and what to tell once it is done."""
-
-    do: Callable[[], None]
-    frames: int = 0
-    state: RecorderState | None = None
-
-
-def _do(jobs: list[_Job]) -> None:
-    for job in jobs:
-        job.do()
 
 
 class Recorder:
@@ -71,7 +53,7 @@ class Recorder:
         store: RecordingStore,
         emit: Callable[[EngineEvent], None],
         now_ms: Callable[[], int],
-        in_thread: Callable[[Callable[[], None]], Awaitable[None]] = asyncio.to_thread,
+        in_thread: InThread = asyncio.to_thread,
         moment: Callable[[], Moment] | None = None,
     ) -> None:
         self._space_id = space_id
@@ -80,28 +62,31 @@ class Recorder:
         self._emit = emit
         self._now_ms = now_ms
         self._in_thread = in_thread
-        self._moment = moment or (lambda: this_moment(wall_ms=now_ms()))
+        self._time = Timekeeper(moment or (lambda: this_moment(wall_ms=now_ms())))
         self._encoder = AacEncoder()
         self._meter = PeakMeter()
         self._tracks = Tracks()
         self._frames: list[bytes] = []
         self._position_samples = 0
-        self._origin_ns: int | None = None
         self._started_at_ms: int | None = None
-        self._anchor: Anchor | None = None
         self._tick_ns = 0
         self._retry_ns = 0
-        self._gaps: list[Gap] = []
-        self._open_gap: OpenGap | None = None
-        self._jobs: deque[_Job] = deque()
-        self._wake = asyncio.Event()
+        self._gaps = GapBook()
         self._closed = False
-        self._writer: asyncio.Task[None] | None = None
+        hooks = Hooks(
+            done=self._tell,
+            refused=self._give_up,
+            nearly_full=self._write_out,
+            retry=self._try_again,
+            failed=self._fail,
+        )
+        self._disk = DiskWriter(store, in_thread=in_thread, hooks=hooks)
         self._told_state: RecorderState | None = None
         self.state = RecorderState.STARTING
         self.reason: str | None = None
         self._failed_by = GapCause.DISK_ERROR
-        self._has_failed = False
+        # Whether the disk failed it now or before: who listens live has had to go on from memory.
+        self.has_failed = False
 
     async def open(self) -> RecordingFacts:
         """Repair and continue what is there, and arm. Raises OSError when nothing is there and nothing can be made."""
@@ -114,36 +99,29 @@ class Recorder:
             self._fail(error.strerror or str(error), cause=cause_of(error))
         else:
             self._go_on(repaired, cause=GapCause.RESTART)
-        self._writer = asyncio.create_task(self._write(), name=f"recorder {self._recording_id}")
-        self._writer.add_done_callback(self._writer_done)
+        self._disk.start(f"recorder {self._recording_id}")
         return self.facts
 
     def _go_on(self, repaired: Repaired, *, cause: GapCause) -> None:
         """Continue behind what is on disk; the time since then is a gap of this cause."""
         self._started_at_ms = repaired.started_at_ms or self._started_at_ms
-        self._anchor = repaired.journal.anchor
-        self._gaps = list(repaired.journal.gaps)
-        self._open_gap = repaired.journal.open_gap
-        told = [*self._gaps, self._open_gap]
-        self._has_failed = self._has_failed or any(gap is not None and gap.cause in _DISK for gap in told)
+        self._time.anchor = repaired.journal.anchor
+        self._gaps = GapBook(repaired.journal)
+        self.has_failed = self.has_failed or self._gaps.any_by_disk
         self._position_samples = repaired.scan.frames * FRAME_SAMPLES
         self._tracks = Tracks(repaired.tracks)
         self._encoder = AacEncoder()
         self._meter = PeakMeter(position_samples=self._position_samples)
         self.state = RecorderState.STARTING
+        self._disk.resume()
         if self._started_at_ms is not None:
             self.state = RecorderState.INTERRUPTED
             if repaired.started_at_ms is None:  # the first line of all is the one that did not fit
                 self._begin(self._started_at_ms)
             self._journal(journal.restarted(at_ms=self._now_ms()))
-            if self._open_gap is None:
+            if self._gaps.open is None:
                 self._begin_gap(cause)
         self._queue(lambda: None, state=self.state)
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the disk failed it now or before: who listens live has had to go on from memory."""
-        return self._has_failed
 
     @property
     def position_ms(self) -> int:
@@ -151,22 +129,19 @@ class Recorder:
         return self._position_samples * 1000 // SAMPLE_RATE_HZ
 
     @property
+    def _reached_ms(self) -> int:
+        """The position of now."""
+        return self._expected_samples(self._tick_ns) * 1000 // SAMPLE_RATE_HZ if self._tick_ns else 0
+
+    @property
     def facts(self) -> RecordingFacts:
         """What is on disk now. A gap that is still open is not among them, but for one that the disk makes."""
-        gaps = list(self._gaps)
-        started = self._started_at_ms is not None
-        if started and self._open_gap is not None and self._open_gap.cause in _DISK:
-            start_ms, cause = self._open_gap.start_ms, self._open_gap.cause
-            reached_ms = (
-                self._expected_samples(self._tick_ns) * 1000 // SAMPLE_RATE_HZ if self._tick_ns else 0
-            )
-            gaps.append(Gap(start_ms=start_ms, end_ms=max(start_ms + 1, reached_ms), cause=cause))
         return RecordingFacts(
             recording_id=self._recording_id,
             started_at_ms=self._started_at_ms,
             duration_ms=frames_to_ms(self._store.frames),
             size_bytes=self._store.size_bytes,
-            gaps=tuple(gaps),
+            gaps=self._gaps.told(self._reached_ms) if self._started_at_ms is not None else (),
         )
 
     # --- the timeline ---
@@ -183,7 +158,7 @@ class Recorder:
         if self.state is RecorderState.FAILED:
             if tick_ns >= self._retry_ns:
                 self._retry_ns = tick_ns + _RETRY_NS
-                self._wake.set()
+                self._disk.ask_again()
             return
         if self.state is RecorderState.STARTING:
             if block is None or first_audio_ms is None:
@@ -219,7 +194,7 @@ class Recorder:
 
     def _start(self, *, tick_ns: int, at_ms: int) -> None:
         self._started_at_ms = at_ms
-        self._origin_ns = tick_ns
+        self._time.begin(tick_ns)
         self._begin(at_ms, state=RecorderState.RECORDING)
         self._keep_clocks()
         self.state = RecorderState.RECORDING
@@ -229,8 +204,7 @@ class Recorder:
         self._journal(journal.started(at_ms=at_ms), state=state)
 
     def _keep_clocks(self) -> None:
-        self._anchor = Anchor(position_ms=self.position_ms, at=self._moment())
-        self._journal(journal.clocks(self._anchor))
+        self._journal(journal.clocks(self._time.mark(self.position_ms)))
 
     def _interrupt(self, cause: GapCause) -> None:
         self._flush()
@@ -238,9 +212,8 @@ class Recorder:
         self.state = RecorderState.INTERRUPTED
 
     def _begin_gap(self, cause: GapCause, *, state: RecorderState | None = None) -> None:
-        gap = OpenGap(start_ms=self.position_ms, cause=cause)
-        self._open_gap = gap
-        line = journal.gap_started(position_ms=gap.start_ms, cause=cause, at_ms=self._now_ms())
+        self._gaps.begin(self.position_ms, cause)
+        line = journal.gap_started(position_ms=self.position_ms, cause=cause, at_ms=self._now_ms())
         self._journal(line, state=state)
 
     def _resume(self, *, tick_ns: int) -> None:
@@ -253,26 +226,14 @@ class Recorder:
         self._keep_clocks()
         self.state = RecorderState.RECORDING
 
-    def _elapsed_since_start_ns(self) -> int:
-        assert self._started_at_ms is not None
-        return 1_000_000 * elapsed_ms(
-            self._anchor,
-            started_at_ms=self._started_at_ms,
-            written_ms=-(-self._position_samples * 1000 // SAMPLE_RATE_HZ),
-            now=self._moment(),
-        )
-
     def _end_gap(self, position_ms: int, *, state: RecorderState | None = None) -> None:
-        gap, self._open_gap = self._open_gap, None
-        if gap is not None and position_ms > gap.start_ms:
-            self._gaps.append(Gap(start_ms=gap.start_ms, end_ms=position_ms, cause=gap.cause))
+        self._gaps.end(position_ms)
         self._journal(journal.gap_ended(position_ms=position_ms, at_ms=self._now_ms()), state=state)
 
     def _expected_samples(self, tick_ns: int) -> int:
-        if self._origin_ns is None:
-            self._origin_ns = tick_ns - self._elapsed_since_start_ns()
-        # Ticks are whole multiples of 20 ms apart, so this does not drift.
-        return (tick_ns - self._origin_ns) * (SAMPLE_RATE_HZ // 1000) // 1_000_000
+        written_ms = -(-self._position_samples * 1000 // SAMPLE_RATE_HZ)
+        passed_ns = self._time.passed_ns(tick_ns, started_at_ms=self._started_at_ms, written_ms=written_ms)
+        return passed_ns * (SAMPLE_RATE_HZ // 1000) // 1_000_000
 
     def _put(self, block: Pcm | None, *, tick_ns: int) -> None:
         lag = self._expected_samples(tick_ns) - self._position_samples
@@ -338,35 +299,25 @@ class Recorder:
         if not self._closed:
             if self.state is RecorderState.RECORDING:
                 self._flush()
-            if self._started_at_ms is not None and self.state is not RecorderState.FAILED:
+            can_write = self.state is not RecorderState.FAILED
+            if self._started_at_ms is not None and can_write:
                 self._write_end(tick_ns=tick_ns)
             await self._close()
-            if self.state is RecorderState.FAILED:
+            if self._started_at_ms is not None and not (can_write and self.state is not RecorderState.FAILED):
                 await self._end_failed(tick_ns=tick_ns)
         return self.facts
 
     async def _end_failed(self, *, tick_ns: int) -> None:
         """The hole at the end is told. Perhaps its lines still fit; a repair would find the end without them."""
         self._tick_ns = tick_ns
-        lines = b"".join(
-            journal.gap_started(position_ms=gap.start_ms, cause=gap.cause, at_ms=self._now_ms())
-            + journal.gap_ended(position_ms=gap.end_ms, at_ms=self._now_ms())
-            for gap in self.facts.gaps[len(self._gaps) :]
-        )
+        lines = self._gaps.lines(self._reached_ms, at_ms=self._now_ms())
+        self._gaps.end(self._reached_ms)
         lines += journal.ended(duration_ms=frames_to_ms(self._store.frames), at_ms=self._now_ms())
-
-        def end() -> None:
-            self._store.open()
-            self._store.append_journal(lines)
-            self._store.end()
-            self._store.close()
-
-        if self._started_at_ms is not None:
-            with suppress(OSError):
-                await self._in_thread(end)
+        with suppress(OSError):
+            await self._in_thread(lambda: self._store.end_after_all(lines))
 
     def _write_end(self, *, tick_ns: int) -> None:
-        if self._open_gap is not None:
+        if self._gaps.open is not None:
             self._end_gap(self._expected_samples(tick_ns) * 1000 // SAMPLE_RATE_HZ)
         pages = self._tracks.finish()
         self._queue(lambda: self._store.append_tracks(pages))
@@ -385,10 +336,7 @@ class Recorder:
 
     async def _close(self) -> None:
         self._closed = True
-        self._wake.set()
-        if self._writer is not None:
-            await asyncio.wait([self._writer])
-        await self._in_thread(self._store.close)
+        await self._disk.close()
 
     # --- the disk ---
 
@@ -396,70 +344,20 @@ class Recorder:
         self._queue(lambda: self._store.append_journal(line), state=state)
 
     def _queue(self, do: Callable[[], None], *, frames: int = 0, state: RecorderState | None = None) -> None:
-        if self.state is RecorderState.FAILED:
-            return
-        if len(self._jobs) >= MAX_QUEUED_JOBS:
-            self._fail("the disk is too slow: two minutes of sound wait to be written")
-            return
-        self._jobs.append(_Job(do=do, frames=frames, state=state))
-        self._wake.set()
+        self._disk.put(Job(do=do, frames=frames, state=state))
 
-    async def _write(self) -> None:
-        while not (self._closed and not self._jobs):
-            await self._wake.wait()
-            self._wake.clear()
-            if self.state is RecorderState.FAILED and not self._closed:
-                await self._try_again()
-            while self._jobs and self.state is not RecorderState.FAILED:
-                jobs = list(self._jobs)
-                self._jobs.clear()
-                await self._perform(jobs)
-
-    def _writer_done(self, writer: asyncio.Task[None]) -> None:
-        if writer.cancelled():
-            self._fail("the recorder was stopped")
-        elif (error := writer.exception()) is not None:
-            log.error("recorder %s failed", self._recording_id, exc_info=error)
-            self._fail("the recorder failed; see the log")
-
-    async def _perform(self, jobs: list[_Job]) -> None:
-        has_room = True
-
-        def do_all() -> None:
-            nonlocal has_room
-            _do(jobs)
-            has_room = self._store.has_room
-
-        try:
-            await self._in_thread(do_all)
-        except OSError as error:
-            await self._give_up(error)
-            return
-        if self.state is RecorderState.FAILED:
-            return  # it took so long that it had been given up
-        self._tell(jobs)
-        if not has_room and self.state is RecorderState.RECORDING and not self._closed:
-            await self._stop_at_reserve()
-
-    async def _stop_at_reserve(self) -> None:
-        """What is in memory is still written: the reserve is there for that."""
+    def _write_out(self) -> bool:
+        """At the reserve: what is in memory is still written. False when nothing is being recorded."""
+        if self.state is not RecorderState.RECORDING:
+            return False
         self._flush()
-        jobs = list(self._jobs)
-        self._jobs.clear()
-        error: OSError = NoRoom()
-        try:
-            await self._in_thread(lambda: _do(jobs))
-        except OSError as worse:
-            error = worse
-        else:
-            self._tell(jobs)
-        await self._give_up(error)
+        return True
 
     async def _give_up(self, error: OSError) -> None:
         """Stop for now. The line that tells since when may fit where sound does not."""
         cause = cause_of(error)
         self._fail(error.strerror or str(error), cause=cause)
-        gap = self._open_gap
+        gap = self._gaps.open
         if gap is not None and gap.cause is cause and self._started_at_ms is not None:
             line = journal.gap_started(position_ms=gap.start_ms, cause=cause, at_ms=self._now_ms())
             with suppress(OSError):
@@ -476,7 +374,7 @@ class Recorder:
         self.reason = None
         self._go_on(found[0], cause=self._failed_by)
 
-    def _tell(self, jobs: list[_Job]) -> None:
+    def _tell(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             if job.state is not None:
                 self._told_state = job.state
@@ -489,26 +387,15 @@ class Recorder:
         if self.state is RecorderState.FAILED:
             return
         log.error("recording %s stopped: %s", self._recording_id, reason)
-        self.state, self._has_failed = RecorderState.FAILED, True
+        self.state, self.has_failed = RecorderState.FAILED, True
         self.reason, self._failed_by = reason, cause
         self._retry_ns = self._tick_ns + _RETRY_NS
-        self._jobs.clear()
+        self._disk.stop()
         self._frames.clear()
         if self._started_at_ms is not None:
-            self._open_gap_at(frames_to_ms(self._store.frames), cause=cause)
+            self._gaps.cut_back(frames_to_ms(self._store.frames), cause)
         self._emit_failed()
 
-    def _open_gap_at(self, written_ms: int, *, cause: GapCause) -> None:
-        """A gap from the last byte on disk on; one that was ended by what is lost has not ended."""
-        undone = [gap for gap in self._gaps if gap.end_ms > written_ms]
-        self._gaps = [gap for gap in self._gaps if gap.end_ms <= written_ms]
-        if undone:
-            self._open_gap = OpenGap(start_ms=min(undone[0].start_ms, written_ms), cause=undone[0].cause)
-        elif self._open_gap is None or self._open_gap.start_ms > written_ms:
-            self._open_gap = OpenGap(start_ms=written_ms, cause=cause)
-
     def _emit_failed(self) -> None:
-        failed = RecorderState.FAILED
-        self._emit(
-            RecorderChanged(space_id=self._space_id, state=failed, facts=self.facts, reason=self.reason)
-        )
+        state, facts, reason = self.state, self.facts, self.reason
+        self._emit(RecorderChanged(space_id=self._space_id, state=state, facts=facts, reason=reason))

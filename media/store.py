@@ -114,6 +114,13 @@ class RecordingStore:
         if self.frames:
             self._append_playlist(ENDLIST)
 
+    def end_after_all(self, lines: bytes) -> None:
+        """Repair, and end a recording that could not be written any more. Raises OSError."""
+        self.open()
+        self.append_journal(lines)
+        self.end()
+        self.close()
+
     def close(self) -> None:
         """Let go of the files. Can be called twice."""
         if self._programme >= 0:

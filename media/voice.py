@@ -1,5 +1,6 @@
 """One publisher's sound: packets in as they come, 20 ms of PCM out at every tick."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,7 @@ from media.jitter import JitterBuffer, Step, StepKind
 from media.opus import Decoder, Pcm
 
 TICK_SAMPLES = 960
-FADE_SAMPLES = 120
+FADE_SAMPLES = 240
 START_DELAY_SAMPLES = 3 * TICK_SAMPLES
 MAX_QUEUED_SAMPLES = 20 * TICK_SAMPLES
 
@@ -16,6 +17,14 @@ SPEAKING_RMS = 0.0056  # -45 dBFS
 QUIET_RMS = 0.0032  # -50 dBFS
 SPEAKING_AFTER_TICKS = 2
 QUIET_AFTER_TICKS = 15  # 300 ms
+
+
+# For cutting: compared at 8 kHz, over the length of the cross-fade; at least 2 ms are cut.
+_COARSE = 6
+_ALIKE = FADE_SAMPLES // _COARSE
+_LEAST_CUT = 16
+_QUIET = 1e-9
+_FADE = np.linspace(0.0, 1.0, FADE_SAMPLES, dtype=np.float32)
 
 
 class Voice:
@@ -67,7 +76,9 @@ class Voice:
         match step.kind:
             case StepKind.PLAY:
                 pcm = self.decoder.decode(step.payload)
-                return _fit(pcm, step) if len(pcm) != step.samples else pcm
+                if len(pcm) != step.samples:
+                    pcm = _fit(pcm, step)
+                return self._shorten(pcm, most=step.shrink) if step.shrink else pcm
             case StepKind.RECOVER:
                 return self.decoder.recover(step.payload, step.samples)
             case StepKind.CONCEAL:
@@ -75,19 +86,48 @@ class Voice:
             case StepKind.SILENCE:
                 return np.zeros(step.samples, np.float32)
 
+    def _shorten(self, pcm: Pcm, *, most: int) -> Pcm:
+        shorter = shortened(pcm, most=most)
+        if len(shorter) < len(pcm):
+            self.jitter.shrunk(len(pcm) - len(shorter))
+        return shorter
+
 
 def _fit(pcm: Pcm, step: Step) -> Pcm:
-    """Cut what is late from the front, and `shrink` samples from the middle by a cross-fade."""
+    """Cut what is late from the front."""
     pcm = pcm[step.skip :]
-    if step.shrink and len(pcm) > step.shrink + FADE_SAMPLES:
-        at = (len(pcm) - step.shrink - FADE_SAMPLES) // 2
-        fade = np.linspace(0.0, 1.0, FADE_SAMPLES, dtype=np.float32)
-        old = pcm[at : at + FADE_SAMPLES]
-        new = pcm[at + step.shrink : at + step.shrink + FADE_SAMPLES]
-        pcm = np.concatenate([pcm[:at], old + (new - old) * fade, pcm[at + step.shrink + FADE_SAMPLES :]])
     if len(pcm) >= step.samples:
         return pcm[: step.samples]
     return np.concatenate([pcm, np.zeros(step.samples - len(pcm), np.float32)])
+
+
+def shortened(pcm: Pcm, *, most: int) -> Pcm:
+    """Up to `most` samples less, cut where the sound repeats itself, so that a voice loses whole periods.
+
+    Compares at 8 kHz, of every stretch with every later one, and joins the two most alike by a cross-fade.
+    """
+    whole = len(pcm) // _COARSE
+    coarse = pcm[: whole * _COARSE].reshape(whole, _COARSE).mean(axis=1)
+    if whole < 2 * _ALIKE:
+        return pcm
+    energy = _running_sum(coarse * coarse)
+    best, step, at = math.inf, 0, 0
+    for candidate in range(min(most // _COARSE, whole - _ALIKE), _LEAST_CUT - 1, -1):
+        apart = _running_sum(np.square(coarse[candidate:] - coarse[:-candidate]))
+        unlike = apart / (energy[:-candidate] + energy[candidate:] + _QUIET)
+        place = int(np.argmin(unlike))
+        if unlike[place] < best:
+            best, step, at = float(unlike[place]), candidate, place
+    at, step = at * _COARSE, step * _COARSE
+    old, new = pcm[at : at + FADE_SAMPLES], pcm[at + step : at + step + FADE_SAMPLES]
+    return np.concatenate([pcm[:at], old + (new - old) * _FADE, pcm[at + step + FADE_SAMPLES :]])
+
+
+def _running_sum(values: Pcm) -> Pcm:
+    """Of each `_ALIKE` values in a row."""
+    total = np.concatenate([np.zeros(1, np.float32), np.cumsum(values)])
+    sums: Pcm = total[_ALIKE:] - total[:-_ALIKE]
+    return sums
 
 
 class PcmQueue:

@@ -6,10 +6,9 @@ from media.encoder import AacEncoder, programme_init
 from media.engine import LiveFragment, LiveWindow
 from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, TIMESCALE_HZ, fragment
 from media.opus import Pcm
+from media.playlist import first_number_at
 from media.voice import TICK_SAMPLES
 
-# A fragment lasts 981 ms.
-_FASTER_THAN_A_FRAGMENT_MS = 900
 WINDOW_FRAMES = 60 * TIMESCALE_HZ // FRAME_SAMPLES
 
 
@@ -21,7 +20,7 @@ class WindowBuffer:
     """
 
     def __init__(self, *, now_ms: int) -> None:
-        first = now_ms // _FASTER_THAN_A_FRAGMENT_MS
+        first = first_number_at(now_ms)
         self._encoder = AacEncoder()
         self._frames: list[bytes] = []
         self._fragments: deque[tuple[LiveFragment, bytes]] = deque()

@@ -92,6 +92,8 @@ class Recording(Model):
     gone_at: datetime | None = InstantField(null=True)
     purge_at: datetime | None = InstantField(null=True)
     purged_at: datetime | None = InstantField(null=True)
+    # Since when the store lacks its audio, without a purge.
+    lost_at: datetime | None = InstantField(null=True)
     # What the purge found, kept before the first byte goes: it outlives a crash half-way.
     purge_bytes: int | None = fields.BigIntField(null=True)
     purge_sha256: str | None = fields.CharField(max_length=64, null=True)  # type: ignore[assignment]
@@ -111,6 +113,11 @@ class Recording(Model):
     def is_condemned(self) -> bool:
         """Whether its purge has begun: what there was is written down, and from there on bytes go."""
         return self.purge_sha256 is not None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it would be playable, were its audio in the store."""
+        return self.status is RecordingStatus.AVAILABLE and self.lost_at is not None
 
     @classmethod
     def expiring(cls, now: datetime) -> QuerySet["Recording"]:

@@ -68,6 +68,7 @@ class Space(Model):
     participant_count = fields.IntField(default=0)
     total_listener_count = fields.IntField(default=0)
     peak_listener_count = fields.IntField(default=0)
+    reminder_count = fields.IntField(default=0)
     event_sequence = fields.BigIntField(default=0)
     # Null when anyone may enter. Set at creation, and never changed.
     ticket_capacity: int | None = fields.IntField(null=True)

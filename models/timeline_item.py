@@ -19,9 +19,12 @@ class TimelineItemKind(StrEnum):
     SPACE_ENDED = "SPACE_ENDED"
     SPACE_SHARED = "SPACE_SHARED"
     RECORDING_SHARED = "RECORDING_SHARED"
+    CLIP_SHARED = "CLIP_SHARED"
 
 
-SHARE_KINDS = frozenset({TimelineItemKind.SPACE_SHARED, TimelineItemKind.RECORDING_SHARED})
+SHARE_KINDS = frozenset(
+    {TimelineItemKind.SPACE_SHARED, TimelineItemKind.RECORDING_SHARED, TimelineItemKind.CLIP_SHARED}
+)
 
 
 class TimelineItem(Model):
@@ -34,6 +37,8 @@ class TimelineItem(Model):
     space_id: UUID = fields.UUIDField()
     # Set on cards of a recording (a share of one, or the Space's own card once it is recorded).
     recording_id: UUID | None = fields.UUIDField(null=True)
+    # Set on cards of a clip.
+    clip_id: UUID | None = fields.UUIDField(null=True)
     comment: str | None = fields.CharField(max_length=1000, null=True)  # type: ignore[assignment]
     start_ms = fields.IntField(default=0)
     is_public = fields.BooleanField(default=False)
@@ -46,4 +51,5 @@ class TimelineItem(Model):
             Index(fields=("author_id", "activity_at", "id")),
             Index(fields=("is_public", "activity_at", "id")),
             Index(fields=("space_id", "author_id")),
+            Index(fields=("clip_id",)),
         )

@@ -7,6 +7,7 @@ import strawberry
 
 from models.access_token import AccessScope
 from models.account import Suspension
+from models.notification import NotificationKind
 from models.participant import ParticipantRole
 from models.recording import RecordingStatus
 from models.report import ReportCategory, ReportState
@@ -110,6 +111,20 @@ _describe(
     SPACE_ENDED="A Space that is over, with its recording if it has one.",
     SPACE_SHARED="Somebody shared a Space.",
     RECORDING_SHARED="Somebody shared a recording.",
+    CLIP_SHARED="Somebody cut a clip out of a recording.",
+)
+_describe(
+    NotificationKind,
+    "What the viewer is told. Clients must tolerate values that they do not know.",
+    INVITED="An invitation to speak waits for an answer.",
+    REMINDER="A Space that the viewer asked to be reminded of starts in 10 minutes.",
+    SPACE_STARTED="A Space that the viewer asked to be reminded of was launched.",
+    TICKET_ISSUED="A ticket is there.",
+    TICKET_REFUNDED="A ticket was refunded.",
+    RECORDING_AVAILABLE="The viewer's recording can be played.",
+    RECORDING_EXPIRING="The viewer's recording expires in 3 days.",
+    RECORDING_TAKEN_DOWN="A moderator took the viewer's recording down.",
+    CASE_CLOSED="A case that the viewer reported, or that was about their recording, is closed.",
 )
 _describe(
     SpaceEventKind,

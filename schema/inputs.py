@@ -214,6 +214,14 @@ class SetMutedInput:
     muted: bool = _needed("True: off. Anyone may mute themselves, host and co-hosts others.")
 
 
+@strawberry.input(description="Which Space to be reminded of.")
+class SetReminderInput:
+    """Which Space to be reminded of."""
+
+    space_id: strawberry.ID = _needed(_SPACE)
+    enabled: bool = _needed("Remind, or no more.")
+
+
 @strawberry.input(description="Where playback starts.")
 class TrimRecordingInput:
     """Where playback starts."""
@@ -244,6 +252,24 @@ class DeleteShareInput:
     """Which share to take back."""
 
     item_id: strawberry.ID = _needed("The card.")
+
+
+@strawberry.input(description="What to cut out of which recording.")
+class CreateClipInput:
+    """What to cut out of which recording."""
+
+    recording_id: strawberry.ID = _needed(_RECORDING)
+    start_ms: int = _needed("From here, in ms since the first audio; not before the start that the host set.")
+    end_ms: int = _needed("Up to here; at most 30,000 ms after the start.")
+    title: str = _needed("1 to 200 characters.")
+    comment: str | None = _left_out("What the card says, at most 1,000 characters.")
+
+
+@strawberry.input(description="Which clip to delete.")
+class DeleteClipInput:
+    """Which clip to delete."""
+
+    clip_id: strawberry.ID = _needed("The clip.")
 
 
 @strawberry.input(description="Which recording to delete.")

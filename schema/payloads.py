@@ -9,6 +9,7 @@ import strawberry
 import structlog
 from tortoise.exceptions import OperationalError
 
+from schema.clips import Clip
 from schema.context import Context, Info
 from schema.links import MediaLink
 from schema.people import User, Viewer
@@ -258,6 +259,13 @@ class PurchaseTicketPayload(Payload):
     )
 
 
+@strawberry.type(description="What setReminder answers.")
+class SetReminderPayload(Payload):
+    """What setReminder answers."""
+
+    space: Space | None = _object(_SPACE)
+
+
 @strawberry.type(description="What trimRecording answers.")
 class TrimRecordingPayload(Payload):
     """What trimRecording answers."""
@@ -285,6 +293,21 @@ class DeleteSharePayload(Payload):
     """What deleteShare answers."""
 
     deleted_item_id: strawberry.ID | None = _object("The id of the card that is gone; null on failure.")
+
+
+@strawberry.type(description="What createClip answers.")
+class CreateClipPayload(Payload):
+    """What createClip answers."""
+
+    clip: Clip | None = _object("The new clip; null on failure.")
+    item: TimelineItem | None = _object("Its card; null on failure.")
+
+
+@strawberry.type(description="What deleteClip answers.")
+class DeleteClipPayload(Payload):
+    """What deleteClip answers."""
+
+    deleted_clip_id: strawberry.ID | None = _object("The id of the clip that is gone; null on failure.")
 
 
 @strawberry.type(description="What deleteRecording answers.")

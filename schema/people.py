@@ -12,6 +12,7 @@ from models.recording import Recording as RecordingRow
 from models.space import Platform
 from models.space import Space as SpaceRow
 from models.ticket import Ticket as TicketRow
+from schema import notifications
 from schema.connections import After, Connection, Edge, First, page_info
 from schema.context import Context, Info
 from schema.nodes import Node, RowType
@@ -21,6 +22,7 @@ from services import avatars, rollout, tokens
 
 if TYPE_CHECKING:
     from schema.integrations import AccessToken
+    from schema.notifications import Notification
     from schema.recordings import Recording
     from schema.spaces import Space
     from schema.tickets import Ticket
@@ -145,3 +147,12 @@ class Viewer:
         root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
     ) -> Connection[Annotated["Recording", strawberry.lazy("schema.recordings")]]:
         return await page_of(info, _RECORDINGS, root.id, first=first, after=after)
+
+    @strawberry.field(
+        description="What the viewer is told, the newest first. Cursors are those of the subscription, which goes"
+        " on from here."
+    )
+    async def notifications(
+        root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
+    ) -> Connection[Annotated["Notification", strawberry.lazy("schema.notifications")]]:
+        return await notifications.connection(info.context, root.id, first=first, after=after or None)

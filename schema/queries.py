@@ -11,7 +11,9 @@ from tortoise.models import Model
 from models.access_token import AccessToken as AccessTokenRow
 from models.account import Account
 from models.audit_entry import AuditEntry as AuditRow
+from models.clip import Clip as ClipRow
 from models.follow import Follow
+from models.notification import Notification as NotificationRow
 from models.paging import Order
 from models.participant import Participant as ParticipantRow
 from models.recording import Recording as RecordingRow
@@ -40,9 +42,11 @@ _NODES: dict[str, type[Model]] = {
     "Space": SpaceRow,
     "Participant": ParticipantRow,
     "Recording": RecordingRow,
+    "Clip": ClipRow,
     "TimelineItem": TimelineItemRow,
     "Report": ReportRow,
     "Ticket": TicketRow,
+    "Notification": NotificationRow,
     "AuditEntry": AuditRow,
     "AccessToken": AccessTokenRow,
 }

@@ -8,10 +8,12 @@ import strawberry
 
 from media.waveform import waveform as read_waveform
 from models.account import Account
+from models.clip import Clip as ClipRow
 from models.playback_position import PlaybackPosition
 from models.recording import Recording as RecordingRow
 from models.recording import RecordingStatus
 from models.space import Space as SpaceRow
+from schema.clips import Clip
 from schema.connections import After, Connection, First, connection_of
 from schema.context import Context, Info
 from schema.links import MediaLink, media_link
@@ -20,13 +22,14 @@ from schema.people import User
 from schema.retention import Retention, ReviewOpening, openings_of, retention_of
 from schema.rows import Page, Relation
 from schema.scalars import ByteCount
-from schema.sources import column, computed, relation
+from schema.sources import column, computed, newest_first, page_of, relation
 from schema.spaces import Space
 from services import archives, cursors, playback, retention, visibility
 from services.errors import InvalidInput
 from services.links import LinkKind
 
 _POSITION = Relation(model=PlaybackPosition, key="id", column="recording_id", mine="account_id")
+_CLIPS = newest_first(ClipRow, "recording_id")
 _POINTS = 200
 _MOST_POINTS = 2000
 
@@ -51,8 +54,8 @@ def _status(row: RecordingRow, context: Context) -> RecordingStatus:
     return retention.status_at(row, context.now)
 
 
-def _failure_reason(row: RecordingRow, _context: Context) -> str | None:
-    return row.failure_reason if row.status is RecordingStatus.FAILED else None
+def _failure_reason(row: RecordingRow, context: Context) -> str | None:
+    return retention.failure_reason(row, context.now)
 
 
 async def _admitted(row: RecordingRow, context: Context) -> bool:
@@ -134,6 +137,15 @@ class Recording(RowType, Node):
     archive: MediaLink | None = computed(
         _archive, "Programme and every speaker's track, zipped, for the host."
     )
+
+    @strawberry.field(
+        description="What was cut from it, the newest first. Clips stay readable when it is gone."
+    )
+    async def clips(
+        root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
+    ) -> Connection[Clip]:
+        return await page_of(info, _CLIPS, root.id, first=first, after=after)
+
     play_count: int = column("play_count", "How many listenings there were.")
     share_count: int = column("share_count", "How many share cards there are.")
     viewer_can_play: bool = computed(_can_play, "Whether `playback` would answer.")

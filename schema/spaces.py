@@ -11,6 +11,7 @@ from models.participant import MANAGING_ROLES, ParticipantRole
 from models.participant import Participant as ParticipantRow
 from models.recording import ICON_ON
 from models.recording import Recording as RecordingRow
+from models.reminder import Reminder
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space import Space as SpaceRow
 from models.ticket import Ticket as TicketRow
@@ -20,7 +21,7 @@ from schema.links import MediaLink, media_link
 from schema.nodes import Node, RowType
 from schema.people import User
 from schema.rows import Connected, Relation
-from schema.sources import column, computed, page_of, relation
+from schema.sources import column, computed, exists, page_of, relation
 from schema.tickets import Ticket, Ticketing, ticketing_of
 from services import playback, visibility
 
@@ -103,6 +104,10 @@ class Space(RowType, Node):
     ticketing: Ticketing | None = computed(ticketing_of, "The terms of its tickets; null when it needs none.")
     viewer_ticket: Ticket | None = relation(
         TicketRow, "The viewer's own ticket.", key="id", column="space_id", mine="account_id"
+    )
+    reminder_count: int = column("reminder_count", "How many people asked to be reminded of it.")
+    viewer_has_reminder: bool = exists(
+        Reminder, "Whether the viewer asked to be reminded.", column="space_id", mine="account_id"
     )
     viewer_participation: "Participant | None" = relation(
         ParticipantRow, "The viewer's own participation.", key="id", column="space_id", mine="account_id"

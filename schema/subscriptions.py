@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import strawberry
 
 from schema import ids
-from schema.connections import After
+from schema.connections import After, Edge
 from schema.context import Info
 from schema.events import RecordingStatusEvent, SpaceEvent, TimelineEvent
-from services import live
+from schema.notifications import Notification, edge_of
+from services import live, notifications
 
 _SpaceId = Annotated[strawberry.ID, strawberry.argument(description="The Space.")]
 
@@ -51,3 +52,14 @@ class Subscription:
         async for event in live.follow_timeline(context.house, context.viewer, after or None):
             context.refresh()
             yield event  # type: ignore[misc]
+
+    @strawberry.subscription(
+        description="The viewer's notifications as they come; with `after`, every one since that cursor first."
+    )
+    async def notifications(
+        root: Any, info: Info, after: After = strawberry.UNSET
+    ) -> AsyncGenerator[Edge[Notification], None]:
+        context = info.context
+        async for row in notifications.follow(context.house, context.viewer, after or None):
+            context.refresh()
+            yield edge_of(row)

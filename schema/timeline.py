@@ -6,10 +6,12 @@ from typing import Any
 import strawberry
 
 from models.account import Account
+from models.clip import Clip as ClipRow
 from models.recording import Recording as RecordingRow
 from models.space import Space as SpaceRow
 from models.timeline_item import SHARE_KINDS, TimelineItemKind
 from models.timeline_item import TimelineItem as TimelineItemRow
+from schema.clips import Clip
 from schema.connections import PageInfo, page_info
 from schema.context import Context
 from schema.nodes import Node, RowType
@@ -49,6 +51,7 @@ class TimelineItem(RowType, Node):
     recording: Recording | None = relation(
         RecordingRow, "The Space's recording, also when that is gone.", key="space_id", column="space_id"
     )
+    clip: Clip | None = relation(ClipRow, "The clip that was shared.", key="clip_id")
     start_ms: int = column("start_ms", "Where the sharer wants playback to start.")
     url: str = computed(_url, "The public page of this card, for sharing outside.")
     viewer_can_delete: bool = computed(_can_delete, "Whether the viewer may take it back.")

@@ -133,8 +133,8 @@ async def verify(signed: AuditHead) -> Verdict:
         return Verdict(sealed=0, problem=f"the signed head was tampered with: {error}")
     before, number = _FIRST, 0
     while True:
-        sealed = AuditEntry.filter(number__isnull=False, number__gt=number)
-        entries = await sealed.order_by("number", "id").limit(_BATCH)
+        sealed = AuditEntry.filter(number__gt=number)
+        entries = await sealed.order_by("number").limit(_BATCH)
         for entry in entries:
             problem = _misfit(entry, before, number + 1) or _against(head, entry)
             if problem:

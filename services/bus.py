@@ -8,6 +8,8 @@ from uuid import UUID
 TIMELINE = "timeline"
 # Woken when the payment provider is to be asked for something.
 PAYMENTS = "payments"
+# Woken when something is to be told, or to leave the house.
+POST = "post"
 
 
 def space_topic(space_id: UUID) -> str:
@@ -18,6 +20,11 @@ def space_topic(space_id: UUID) -> str:
 def person_topic(account_id: UUID) -> str:
     """Woken when sessions of one account end."""
     return f"person:{account_id}"
+
+
+def notice_topic(account_id: UUID) -> str:
+    """Woken by every notification of one person."""
+    return f"notice:{account_id}"
 
 
 class Ear:

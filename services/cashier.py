@@ -5,9 +5,10 @@ from uuid import UUID
 
 import structlog
 
+from models.notification import NotificationKind
 from models.payment import Payment, PaymentState
 from models.ticket import Ticket, TicketStatus
-from services import tickets
+from services import notifications, tickets
 from services.changes import change
 from services.house import House
 from services.payments import CheckoutState, PaymentProvider, ProviderUnavailable, Standing
@@ -64,7 +65,10 @@ async def _refunded(house: House, payment: Payment) -> None:
     async with change(house) as made:
         await made.space(payment.space_id)
         await Payment.filter(id=payment.id).update(state=PaymentState.REFUNDED, next_at=None)
-        await Ticket.filter(id=payment.ticket_id, payment_id=payment.id, status=TicketStatus.CANCELED).update(
-            status=TicketStatus.REFUNDED
-        )
+        ticket = await Ticket.get(id=payment.ticket_id)
+        if ticket.payment_id == payment.id and ticket.status is TicketStatus.CANCELED:
+            ticket.status = TicketStatus.REFUNDED
+            await ticket.save()
+            kind, mine = NotificationKind.TICKET_REFUNDED, {ticket.account_id: ticket.id}
+            await notifications.of_tickets(house, made, kind, ticket.space_id, mine)
         await made.audit("payment.refunded", "ticket", payment.ticket_id)

@@ -10,7 +10,7 @@ from tortoise.transactions import in_transaction
 
 from models.audit_entry import AuditEntry
 from models.participant import Participant
-from models.recording import ICON_ON, Recording
+from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space
 from models.space_event import SpaceEvent, SpaceEventKind
 from models.timeline_event import TimelineEvent, TimelineEventKind
@@ -100,7 +100,7 @@ def recording_facts(recording: Recording | None) -> dict[str, Any]:
     if recording is None:
         return {}
     return {
-        "status": recording.status.value,
+        "status": RecordingStatus.FAILED.value if recording.is_lost else recording.status.value,
         "isRecording": recording.status in ICON_ON,
         "durationMs": recording.duration_ms,
         "sizeBytes": recording.size_bytes,

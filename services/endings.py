@@ -166,4 +166,4 @@ async def _cancel_unlaunched(house: House, space_id: UUID, now: datetime) -> Non
     async with change(house) as made:
         space = await made.space(space_id)
         if spaces.lapses_at(space, house.rules) <= now:
-            await spaces.call_off(made, space)
+            await spaces.call_off(house, made, space)

@@ -18,10 +18,15 @@ from models.appeal import Appeal
 from models.audit_entry import AuditEntry
 from models.avatar import Avatar
 from models.block import Block
+from models.clip import Clip
 from models.follow import Follow
+from models.mail_address import MailAddress
+from models.notification import Notification
 from models.participant import PUBLISHING_ROLES, Participant
 from models.playback_position import PlaybackPosition
+from models.push_subscription import PushSubscription
 from models.recording import Recording, RecordingStatus
+from models.reminder import Reminder
 from models.report import Report
 from models.rollout import RolloutAllowed
 from models.sanction import Sanction
@@ -45,7 +50,7 @@ class Part:
     without: frozenset[str] = frozenset()
 
 
-_SECRET = frozenset({"token_hash", "secret_hash", "password_hash", "handle_key"})
+_SECRET = frozenset({"token_hash", "secret_hash", "auth", "password_hash", "handle_key"})
 _WORK = frozenset({"lease_owner", "lease_until", "policy_version", "purge_bytes", "purge_sha256"})
 _CASES = frozenset({"has_open_case", "case_deadline", "is_held", "purge_at"})
 
@@ -61,6 +66,11 @@ PARTS = (
     Part(name="participations", model=Participant, column="account_id"),
     Part(name="playback_positions", model=PlaybackPosition, column="account_id"),
     Part(name="cards", model=TimelineItem, column="author_id"),
+    Part(name="clips", model=Clip, column="author_id"),
+    Part(name="notifications", model=Notification, column="account_id"),
+    Part(name="reminders", model=Reminder, column="account_id"),
+    Part(name="mail_addresses", model=MailAddress, column="account_id"),
+    Part(name="push_subscriptions", model=PushSubscription, column="account_id", without=_SECRET),
     Part(name="tickets", model=Ticket, column="account_id"),
     Part(name="reports", model=Report, column="reporter_id"),
     Part(name="appeals", model=Appeal, column="account_id"),
@@ -71,8 +81,11 @@ PARTS = (
 # Columns that name a person, and why their rows are not told to that person.
 LEFT_OUT: Mapping[str, str] = MappingProxyType(
     {
+        "announcement.reached": "how far a word to many has come, gone once it is told",
         "avatar.account_id": "the picture itself is in the archive",
         "block.blocked_id": "who has blocked somebody is not told to them",
+        "clip.host_id": "clips that others cut of one's recordings are theirs",
+        "delivery.account_id": "work on the way, gone after a day",
         "legal_hold.set_by": "moderation, told by the audit log",
         "legal_hold.released_by": "moderation, told by the audit log",
         "review_decision.moderator_id": "moderation, told by the audit log",

@@ -3,19 +3,26 @@
 from uuid import UUID
 
 import structlog
+from tortoise.expressions import F
 
 from models.access_token import AccessToken
 from models.account import Account
 from models.block import Block
+from models.clip import Clip
+from models.delivery import Delivery
 from models.follow import Follow
+from models.mail_address import MailAddress
+from models.notification import Notification
 from models.participant import Participant
 from models.playback_position import PlaybackPosition
+from models.push_subscription import PushSubscription
 from models.recording import Recording, RecordingStatus
+from models.reminder import Reminder
 from models.rollout import RolloutAllowed
 from models.session import Session
 from models.space import Space, SpaceState
 from models.timeline_item import SHARE_KINDS, TimelineItem
-from services import accounts, avatars, endings, participation, recordings, shares, spaces, tickets
+from services import accounts, avatars, clips, endings, participation, recordings, shares, spaces, tickets
 from services.bus import person_topic
 from services.changes import change
 from services.errors import SpacesError, Unauthenticated
@@ -66,6 +73,18 @@ async def _cut_ties(account_id: UUID) -> None:
     await Block.filter(blocked_id=account_id).delete()
     await PlaybackPosition.filter(account_id=account_id).delete()
     await RolloutAllowed.filter(account_id=account_id).delete()
+    await _stop_telling(account_id)
+
+
+async def _stop_telling(account_id: UUID) -> None:
+    """No address is kept, and nothing leaves the house any more."""
+    reminded = await Reminder.filter(account_id=account_id).values_list("space_id", flat=True)
+    await Space.filter(id__in=list(reminded)).update(reminder_count=F("reminder_count") - 1)
+    await Reminder.filter(account_id=account_id).delete()
+    await Delivery.filter(account_id=account_id).delete()
+    await PushSubscription.filter(account_id=account_id).delete()
+    await MailAddress.filter(account_id=account_id).delete()
+    await Notification.filter(account_id=account_id).delete()
 
 
 async def finish(house: House, account_id: UUID) -> None:
@@ -90,7 +109,7 @@ async def _end_spaces(house: House, account_id: UUID) -> None:
     hosted = Space.filter(host_id=account_id)
     for space_id in await hosted.filter(state=SpaceState.SCHEDULED).values_list("id", flat=True):
         async with change(house) as made:
-            await spaces.call_off(made, await made.space(space_id))  # type: ignore[arg-type]
+            await spaces.call_off(house, made, await made.space(space_id))  # type: ignore[arg-type]
     for space_id in await hosted.filter(state=SpaceState.LIVE).values_list("id", flat=True):
         await endings.end_at(house, space_id, at=house.clock.now())  # type: ignore[arg-type]
     public = Recording.filter(
@@ -108,6 +127,8 @@ async def _leave_others(house: House, account_id: UUID) -> None:
     ):
         if await Space.exists(id=space_id, state=SpaceState.LIVE):
             await participation.leave(house, gone, space_id)  # type: ignore[arg-type]
+    for clip_id in await Clip.filter(author_id=account_id).values_list("id", flat=True):
+        await clips.delete(house, gone, clip_id)  # type: ignore[arg-type]
     mine = TimelineItem.filter(author_id=account_id, kind__in=list(SHARE_KINDS))
     for item_id in await mine.values_list("id", flat=True):
         await shares.delete_share(house, gone, item_id)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ LONGEST_FORECAST_DAYS = 366
 _PAGE = 2000
 _COLUMNS = (
     "id", "status", "expires_at", "ended_at", "gone_at", "has_open_case", "is_held", "policy_version",
-    "size_bytes", "created_at", "space_id", "host_id", "purge_sha256",
+    "size_bytes", "created_at", "space_id", "host_id", "purge_sha256", "lost_at",
 )  # fmt: skip
 
 

@@ -1,14 +1,16 @@
 """What every service needs: the clock, the numbers, the audio plane, the wake-ups, the keys."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
 from media.engine import AudioEngine
+from models.delivery import Channel
 from services.audit import AuditHead
 from services.bus import Bus
+from services.carriers import Carrier
 from services.clock import Clock
 from services.inventory import Folders, Place
 from services.limits import RateLimiter
@@ -43,6 +45,7 @@ class House:
     signer: Signer
     recordings_dir: Path
     payments: PaymentProvider | None = None
+    carriers: Mapping[Channel, Carrier] = field(default_factory=dict)
     border: Callable[[str], None] = _pass
     findings: Counter[str] = field(default_factory=Counter)
 

@@ -26,6 +26,10 @@ class LinkKind(IntEnum):
     PUBLISH = 4
     ARCHIVE = 5
     REVIEW = 6
+    CLIP = 10
+    FEED = 11
+    MAIL_CONFIRM = 12
+    MAIL_STOP = 13
     EXPORT = 20
     EXPORT_WITH_RECORDINGS = 21
 
@@ -36,7 +40,7 @@ class BadLink(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """`subject_id` is the recording (or the Space for LIVE and PUBLISH); `viewer_id` is None for anonymous."""
+    """`subject_id` is the recording; the Space for LIVE and PUBLISH, the clip for CLIP. `viewer_id` None: anonymous."""
 
     kind: LinkKind
     subject_id: UUID

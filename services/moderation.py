@@ -7,13 +7,14 @@ from uuid import UUID
 from media.engine import EngineError, RecordingFacts
 from models.account import Account, Suspension
 from models.legal_hold import LegalHold
+from models.notification import NotificationKind
 from models.participant import Participant
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.review_decision import Decision, ReviewDecision
 from models.review_opening import ReviewOpening
 from models.sanction import Sanction
 from models.session import Session
-from services import recordings, text
+from services import notifications, recordings, text
 from services.bus import person_topic
 from services.changes import Change, change, new_id
 from services.errors import (
@@ -78,6 +79,9 @@ async def review(
             begin_review(recording, house.policies.of(recording), made.now)
             space = await made.space(recording.space_id)
             await move_and_tell(made, space, recording, RecordingStatus.TAKEN_DOWN)
+            await notifications.of_recording(
+                house, made, NotificationKind.RECORDING_TAKEN_DOWN, recording, [recording.host_id]
+            )
         await _close_case(house, made, recording)
         await ReviewDecision.create(
             id=new_id(),
@@ -101,6 +105,7 @@ async def _stop_if_live(house: House, recording_id: UUID) -> RecordingFacts | No
 
 async def _close_case(house: House, made: Change, recording: Recording) -> None:
     """Close reports and appeals, tell the host of openings, and let a purge that waited run."""
+    await notifications.case_closed(house, made, recording)
     await close_case_rows(recording.id, made.now)
     await set_case(house, made, recording, is_open=False)
 

@@ -1,16 +1,20 @@
 """What a media link opens now: checked against the state of things on every request."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from media.engine import EngineError, LiveWindow
+from media.playlist import first_number_at
 from models.account import Account, Suspension
+from models.clip import Clip
+from models.fields import to_ms
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import recordings, retention, visibility
-from services.errors import Forbidden, RecordingNotAvailable, Unavailable
+from services import clips, recordings, retention, visibility
+from services.errors import Forbidden, NotFound, RecordingNotAvailable, Unavailable
 from services.house import House
 from services.links import BadLink, Link, LinkKind
 from services.viewers import Viewer
@@ -35,13 +39,17 @@ class Stored:
     start_ms: int
     growing: bool
     listening_key: str
+    # Of a clip: where it ends.
+    end_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InMemory:
-    """The sliding window of a live Space that is not recorded."""
+    """The sliding window of a live Space that is not recorded, or not any more."""
 
     space_id: str
+    opened_at: datetime
+    was_recorded: bool
 
 
 def recording_link(house: House, recording: Recording, viewer: Viewer, now: datetime, kind: LinkKind) -> Link:
@@ -53,6 +61,24 @@ def recording_link(house: House, recording: Recording, viewer: Viewer, now: date
         viewer_id=viewer.id,
         expires_at=now + length + house.rules.link_slack,
     )
+
+
+def clip_link(house: House, clip: Clip, viewer: Viewer, now: datetime) -> Link:
+    """A link to play a clip with."""
+    length = timedelta(milliseconds=clip.end_ms - clip.start_ms)
+    return Link(
+        kind=LinkKind.CLIP,
+        subject_id=clip.id,
+        viewer_id=viewer.id,
+        expires_at=now + length + house.rules.link_slack,
+    )
+
+
+def feed_link(recording: Recording) -> Link | None:
+    """A link for podcast apps: the same for everyone, good for as long as the recording may be public."""
+    if recording.expires_at is None:
+        return None
+    return Link(kind=LinkKind.FEED, subject_id=recording.id, viewer_id=None, expires_at=recording.expires_at)
 
 
 def live_link(house: House, space: Space, viewer: Viewer, now: datetime) -> Link:
@@ -119,6 +145,43 @@ def _stored(house: House, recording: Recording, link: Link, *, start_ms: int) ->
     )
 
 
+async def open_clip(house: House, token: str) -> Stored:
+    """The stretch behind a clip's link. Raises LinkForged (403), or LinkGone (410) with its recording."""
+    link = _read(house, token, LinkKind.CLIP)
+    viewer = await _viewer(house, link)
+    clip = await Clip.get_or_none(id=link.subject_id)
+    if clip is None or {clip.host_id, clip.author_id} & await visibility.hidden_from(viewer):
+        raise LinkGone
+    recording = await Recording.get_or_none(id=clip.recording_id)
+    admitted = recording is not None and await visibility.is_admitted(viewer, recording)
+    if recording is None or not clips.may_play(clip, recording, house.clock.now(), admitted=admitted):
+        raise LinkGone
+    stored = _stored(house, recording, link, start_ms=max(clip.start_ms, recording.start_offset_ms))
+    return replace(stored, end_ms=clip.end_ms)
+
+
+def stored_for_feed(house: House, recording: Recording) -> Stored:
+    """What the link of a feed would open."""
+    return Stored(
+        recording_id=recording.id,
+        directory=house.recording_dir(recording.id),
+        start_ms=recording.start_offset_ms,
+        growing=False,
+        listening_key="",
+    )
+
+
+async def open_feed(house: House, token: str, *, client: str) -> Stored:
+    """What a podcast app plays. `client` names it (address and agent), so that a day of it is one play."""
+    link = _read(house, token, LinkKind.FEED)
+    recording = await Recording.get_or_none(id=link.subject_id)
+    now = house.clock.now()
+    if recording is None or not visibility.may_play(recording, now, admitted=not recording.is_ticketed):
+        raise LinkGone
+    name = hashlib.sha256(client.encode(errors="replace")).hexdigest()[:32]
+    return replace(stored_for_feed(house, recording), listening_key=f"feed:{name}:{now:%Y%m%d}")
+
+
 async def open_review(house: House, token: str) -> Stored:
     """The review copy behind a moderator's link, for as long as there is one and they moderate."""
     link = _read(house, token, LinkKind.REVIEW)
@@ -144,7 +207,11 @@ async def open_live(house: House, token: str) -> Stored | InMemory:
     if space.state is SpaceState.LIVE:
         if recording is not None and recording.status in ICON_ON and not recordings.was_cut_off(recording):
             return _stored(house, recording, link, start_ms=0)
-        return InMemory(space_id=str(space.id))
+        return InMemory(
+            space_id=str(space.id),
+            opened_at=space.started_at or space.created_at,
+            was_recorded=recording is not None,
+        )
     now = house.clock.now()
     if recording is None:
         raise LinkGone
@@ -162,17 +229,34 @@ async def live_window(house: House, media: InMemory) -> LiveWindow:
 
 
 async def live_bytes(house: House, media: InMemory, *, generation: int | None, sequence: int | None) -> bytes:
-    """The init segment or one fragment of the window. Raises LinkGone once it slid out."""
+    """The init segment or one fragment of the window.
+
+    Raises LinkGone once it slid out, NotFound for one that never was in any window of this Space.
+    """
     try:
         if generation is not None:
             data = await house.engine.live_init(media.space_id, generation)
         else:
             data = await house.engine.live_fragment(media.space_id, sequence or 0)
+        if data is not None:
+            return data
+        window = await house.engine.live_window(media.space_id)
     except EngineError as error:
         raise Unavailable(retry_after_ms=1000) from error
-    if data is None:
+    number = generation if generation is not None else sequence or 0
+    if generation is not None:
+        # Before its first fragment a window has no init segment either.
+        newest = window.generation if window.fragments else window.generation - 1
+    else:
+        newest = _newest(window, house.clock.now())
+    if first_number_at(to_ms(media.opened_at)) <= number <= newest:
         raise LinkGone("This part of the live Space has passed.")
-    return data
+    raise NotFound
+
+
+def _newest(window: LiveWindow, now: datetime) -> int:
+    """The last fragment that there was; in an empty window, the last that there can have been."""
+    return window.fragments[-1].sequence if window.fragments else first_number_at(to_ms(now))
 
 
 async def count_play(house: House, media: Stored) -> None:

@@ -14,6 +14,7 @@ from tortoise.expressions import Q
 from models.legal_hold import LegalHold
 from models.purge_receipt import PurgeReceipt
 from models.recording import GONE, Recording, RecordingStatus
+from services import notifications
 from services.changes import Change, change
 from services.house import House
 from services.inventory import left_of, take_inventory
@@ -154,6 +155,7 @@ async def _conclude(house: House, recording_id: UUID, owner: str) -> bool:
         if recording is None:
             return False
         receipt = await PurgeReceipt.get(recording_id=recording_id)
+        await notifications.case_closed(house, made, recording)
         await tell_purged(made, recording, receipt)
         house.border(Border.CONCLUDING)
     house.border(Border.PURGED)

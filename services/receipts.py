@@ -115,11 +115,11 @@ def _line_break_after_crash(file: Any) -> bytes:
     if not size:
         return b""
     file.seek(size - 1)
-    return b"" if file.read(1) == b"\n" else b"\n"
+    return b"" if file.read() == b"\n" else b"\n"
 
 
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

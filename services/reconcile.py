@@ -1,25 +1,29 @@
 """Rows against the store, both ways: what can be mended without loss is mended, the rest is told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from tortoise.expressions import Q, Subquery
 
+from media.playlist import PLAYLIST, PROGRAMME
 from models.appeal import Appeal
 from models.purge_receipt import PurgeReceipt
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.report import Report, ReportState
 from models.space import Space, SpaceState
+from models.space_event import SpaceEventKind
+from services import cards
 from services.changes import change
 from services.house import House
 from services.inventory import Place, left_of
-from services.retention import begin_review, wind
+from services.retention import begin_review, status_at, wind
 from services.states import move_and_tell
 
 _BATCH = 500
+WITHOUT_BYTES = "recording without bytes"
 # Something this young may belong to a row that is being written.
 _YOUNG = timedelta(minutes=5)
 _WITH_BYTES = frozenset(
@@ -90,15 +94,58 @@ async def _leftover(house: House, place: Place, name: str, recording: Recording 
 
 
 async def _missing(house: House) -> AsyncIterator[Finding]:
-    """Recordings whose bytes are gone without a purge."""
+    """Recordings whose audio is gone without a purge; it may come back, with a disk that was not there."""
     where = Q(status__in=list(_WITH_BYTES), size_bytes__gt=0, purge_sha256=None)
     async for page in _pages(where):
-        ids = [row.id for row in page]
-        absent = await asyncio.to_thread(
-            lambda ids=ids: [one for one in ids if not left_of(house.places, one)]  # type: ignore[misc]
+        for finding in await _told_of_loss(house, page):
+            yield finding
+
+
+async def look_again(house: House, ids: Collection[UUID]) -> list[Finding]:
+    """Whether the audio of these recordings, which was missing, is there again."""
+    found = await Recording.filter(id__in=list(ids), lost_at__isnull=False, purge_sha256=None)
+    return [finding for finding in await _told_of_loss(house, found) if finding.mended]
+
+
+async def _told_of_loss(house: House, recordings: list[Recording]) -> list[Finding]:
+    lost = await asyncio.to_thread(lambda: {row.id for row in recordings if _is_lost(house, row)})
+    findings = []
+    for row in recordings:
+        if row.id in lost:
+            if row.lost_at is None:
+                await _tell_lost(house, row.id, is_lost=True)
+            findings.append(Finding(kind=WITHOUT_BYTES, subject=str(row.id), mended=False))
+        elif row.lost_at is not None:
+            await _tell_lost(house, row.id, is_lost=False)
+            findings.append(Finding(kind="lost bytes are back", subject=str(row.id), mended=True))
+    return findings
+
+
+def _is_lost(house: House, recording: Recording) -> bool:
+    """While live nothing but an empty store says so: the recorder is about to write. Blocks."""
+    names = {name.rpartition("/")[2] for name in left_of(house.places, recording.id)}
+    return not names if recording.status in ICON_ON else not names >= {PROGRAMME, PLAYLIST}
+
+
+async def _tell_lost(house: House, recording_id: UUID, *, is_lost: bool) -> None:
+    """Keep it in the row, and tell those who would see it as playable."""
+    async with change(house) as made:
+        recording = await Recording.select_for_update().get(id=recording_id)
+        before = status_at(recording, made.now)
+        recording.lost_at = made.now if is_lost else None
+        await recording.save(update_fields=["lost_at"])
+        after = status_at(recording, made.now)
+        if before is after:
+            return
+        space = await made.space(recording.space_id)
+        await made.tell_space(
+            space,
+            SpaceEventKind.RECORDING_STATUS_CHANGED,
+            recording=recording,
+            of_recording=True,
+            facts={"from": before.value, "to": after.value},
         )
-        for one in absent:
-            yield Finding(kind="recording without bytes", subject=str(one), mended=False)
+        await cards.changed(made, space, recording)
 
 
 async def _leases(house: House) -> AsyncIterator[Finding]:

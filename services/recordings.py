@@ -10,11 +10,12 @@ from tortoise.expressions import F
 from media.engine import EngineError, GapCause, RecordingFacts
 from models.fields import from_ms
 from models.listening import Listening
+from models.notification import NotificationKind
 from models.playback_position import PlaybackPosition
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space
 from models.space_event import SpaceEventKind
-from services import cards, spaces, tickets, visibility
+from services import announcements, cards, notifications, spaces, tickets, visibility
 from services.changes import Change, change, new_id
 from services.errors import Forbidden, InvalidInput, RecordingNotAvailable, TicketRequired, Unavailable
 from services.house import House
@@ -54,12 +55,16 @@ async def finalise(house: House, recording_id: UUID, facts: RecordingFacts | Non
         if recording.started_at is None:
             recording.failure_reason = recording.failure_reason or NO_AUDIO
             await move_and_tell(made, space, recording, RecordingStatus.FAILED)
-            await tickets.refund_all(made, space, promised=True)
+            await tickets.refund_all(house, made, space, promised=True)
             return
         ended_at = space.ended_at or made.now
         recording.expires_at = ended_at + house.policies.of(recording).public_for
         wind(recording, house.policies.of(recording), made.now)
         await move_and_tell(made, space, recording, RecordingStatus.AVAILABLE)
+        await notifications.of_recording(
+            house, made, NotificationKind.RECORDING_AVAILABLE, recording, [recording.host_id]
+        )
+        await announcements.plan_expiry(house, made, recording)
 
 
 async def _owned(made: Change, viewer: Viewer, recording_id: UUID) -> tuple[Space, Recording]:

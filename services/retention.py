@@ -6,6 +6,8 @@ from datetime import datetime
 from models.recording import Recording, RecordingStatus
 from services.rules import RetentionPolicy
 
+_LOST = "Its audio is missing from the store. Once it is found, the recording can be played again."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
@@ -45,11 +47,21 @@ def gone_since(recording: Recording, now: datetime) -> datetime | None:
 
 
 def status_at(recording: Recording, now: datetime) -> RecordingStatus:
-    """The status as it is at `now`, whether or not a worker has been there."""
+    """The status as it is at `now`, whether or not a worker has been there.
+
+    One whose audio is missing from the store is FAILED for as long as it is; its clocks run on.
+    """
     expired = recording.expires_at is not None and recording.expires_at <= now
     if recording.status is RecordingStatus.AVAILABLE and expired:
         return RecordingStatus.EXPIRED
-    return recording.status
+    return RecordingStatus.FAILED if recording.is_lost else recording.status
+
+
+def failure_reason(recording: Recording, now: datetime) -> str | None:
+    """Why it is FAILED at `now`; None when it is not."""
+    if status_at(recording, now) is not RecordingStatus.FAILED:
+        return None
+    return _LOST if recording.is_lost else recording.failure_reason
 
 
 def begin_review(recording: Recording, policy: RetentionPolicy, at: datetime) -> None:

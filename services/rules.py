@@ -32,6 +32,11 @@ class Rules:
     speakers: int = 10
     disk_floor_bytes: int = 0
     quiet_above_people: int = 100
+    longest_clip_ms: int = 30_000
+    reminder_ahead: timedelta = timedelta(minutes=10)
+    expiring_ahead: timedelta = timedelta(days=3)
+    private_push: bool = False
+    notices_lapse_after: timedelta = timedelta(hours=24)
     link_slack: timedelta = timedelta(minutes=15)
     answers_kept: timedelta = timedelta(hours=24)
     events_kept: timedelta = timedelta(days=30)

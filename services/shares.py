@@ -5,6 +5,7 @@ from uuid import UUID
 from tortoise.expressions import F
 
 from models.recording import Recording
+from models.removed_card import RemovedCard
 from models.space import SpaceState
 from models.timeline_event import TimelineEventKind
 from models.timeline_item import SHARE_KINDS, TimelineItem, TimelineItemKind
@@ -22,7 +23,7 @@ from services.house import House
 from services.retention import status_at
 from services.viewers import Viewer
 
-_COMMENT = 1000
+LONGEST_COMMENT = 1000
 
 
 async def share_space(house: House, viewer: Viewer, space_id: UUID, *, comment: str | None) -> TimelineItem:
@@ -38,11 +39,11 @@ async def share_space(house: House, viewer: Viewer, space_id: UUID, *, comment: 
             author_id=account.id,
             host_id=space.host_id,
             space_id=space.id,
-            comment=text.optional(comment, "comment", most=_COMMENT),
+            comment=text.optional(comment, "comment", most=LONGEST_COMMENT),
             created_at=made.now,
             activity_at=made.now,
         )
-        return await _publish(made, item)
+        return await publish(made, item)
 
 
 async def share_recording(
@@ -69,19 +70,21 @@ async def share_recording(
             host_id=recording.host_id,
             space_id=recording.space_id,
             recording_id=recording.id,
-            comment=text.optional(comment, "comment", most=_COMMENT),
+            comment=text.optional(comment, "comment", most=LONGEST_COMMENT),
             start_ms=start_ms,
             created_at=made.now,
             activity_at=made.now,
         )
-        await Recording.filter(id=recording.id).update(share_count=F("share_count") + 1)
-        await _publish(made, item)
+        await publish(made, item)
     await recording.refresh_from_db()
     return item, recording
 
 
-async def _publish(made: Change, item: TimelineItem) -> TimelineItem:
+async def publish(made: Change, item: TimelineItem) -> TimelineItem:
+    """Put a share card on its author's timeline, and count it."""
     await item.save(force_create=True)
+    if item.recording_id is not None:
+        await Recording.filter(id=item.recording_id).update(share_count=F("share_count") + 1)
     await made.tell_timeline(item, TimelineEventKind.ADDED)
     return item
 
@@ -97,8 +100,14 @@ async def delete_share(house: House, viewer: Viewer, item_id: UUID) -> UUID:
             raise Forbidden("Only its author can take a share back.")
         if item.kind not in SHARE_KINDS:
             raise Forbidden("This is the Space's own card, not a share. It changes with its Space.")
-        await item.delete()
-        if item.recording_id is not None:
-            await Recording.filter(id=item.recording_id).update(share_count=F("share_count") - 1)
-        await made.tell_timeline(item, TimelineEventKind.REMOVED)
+        await remove(made, item)
     return item_id
+
+
+async def remove(made: Change, item: TimelineItem) -> None:
+    """Take a share card off every timeline."""
+    await item.delete()
+    await RemovedCard.create(id=item.id, removed_at=made.now)
+    if item.recording_id is not None:
+        await Recording.filter(id=item.recording_id).update(share_count=F("share_count") - 1)
+    await made.tell_timeline(item, TimelineEventKind.REMOVED)

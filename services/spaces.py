@@ -13,7 +13,7 @@ from models.participant import Participant, ParticipantRole
 from models.recording import Recording, RecordingStatus
 from models.space import Platform, Space, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
-from services import cards, rollout, text, tickets
+from services import announcements, cards, rollout, text, tickets
 from services.changes import Change, change, new_id
 from services.errors import (
     AlreadyEnded,
@@ -85,6 +85,7 @@ async def create(house: House, viewer: Viewer, wish: NewSpace) -> Space:
             space, SpaceEventKind.CREATED, recording=recording, of_recording=recording is not None
         )
         await cards.create(made, space, recording)
+        await announcements.plan(house, made, space)
     return space
 
 
@@ -152,6 +153,8 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
         await space.save()
         await made.tell_space(space, SpaceEventKind.UPDATED)
         await cards.changed(made, space, await Recording.get_or_none(space_id=space.id))
+        if space.state is SpaceState.SCHEDULED:
+            await announcements.plan(house, made, space)
     return space
 
 
@@ -216,7 +219,7 @@ async def cancel(house: House, viewer: Viewer, space_id: UUID) -> Space:
     """Call a Space off before launch; its armed recording goes with it."""
     async with change(house) as made:
         space = await hosted(made, viewer, space_id)
-        await call_off(made, space)
+        await call_off(house, made, space)
     return space
 
 
@@ -227,7 +230,7 @@ def lapses_at(space: Space, rules: Rules) -> datetime:
     return space.scheduled_start + rules.unlaunched_after
 
 
-async def call_off(made: Change, space: Space) -> None:
+async def call_off(house: House, made: Change, space: Space) -> None:
     """SCHEDULED to CANCELED, for a host or for the clock."""
     if space.state is SpaceState.LIVE:
         raise AlreadyLive("The Space is live already. End it with endSpace.")
@@ -237,8 +240,9 @@ async def call_off(made: Change, space: Space) -> None:
     await space.save()
     await Recording.filter(space_id=space.id, status=RecordingStatus.ARMED).delete()
     await made.tell_space(space, SpaceEventKind.CANCELED, of_recording=had_recording)
-    await tickets.refund_all(made, space)
+    await tickets.refund_all(house, made, space)
     await cards.changed(made, space, None)
+    await announcements.plan(house, made, space)
 
 
 async def start(house: House, viewer: Viewer, space_id: UUID, *, platform: Platform) -> Space:
@@ -292,6 +296,7 @@ async def _go_live(house: House, viewer: Viewer, space_id: UUID, platform: Platf
             of_recording=recording is not None,
         )
         await cards.news(made, space, recording)
+        await announcements.plan(house, made, space)
     return space
 
 

@@ -14,12 +14,13 @@ import structlog
 from tortoise.expressions import Subquery
 
 from models.account import Account
+from models.notification import NotificationKind
 from models.participant import Participant
 from models.payment import Payment, PaymentState
 from models.recording import Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.ticket import Ticket, TicketStatus
-from services import money, visibility
+from services import money, notifications, visibility
 from services.bus import PAYMENTS
 from services.changes import Change, change, new_id
 from services.errors import AlreadyEnded, Conflict, Forbidden, InvalidInput, PaymentUnavailable, SoldOut
@@ -122,7 +123,14 @@ async def _reserve(
     ticket.status = TicketStatus.PENDING if payment else TicketStatus.ISSUED
     await ticket.save(force_create=found is None)
     await _count(space)
+    if payment is None:
+        await _tell_issued(house, made, ticket)
     return space, ticket, payment
+
+
+async def _tell_issued(house: House, made: Change, ticket: Ticket) -> None:
+    kind = NotificationKind.TICKET_ISSUED
+    await notifications.of_tickets(house, made, kind, ticket.space_id, {ticket.account_id: ticket.id})
 
 
 async def _may_buy(space: Space, account: Account, now: datetime) -> None:
@@ -215,7 +223,7 @@ async def settle(house: House, standing: Standing) -> None:
         payment, ticket = await Payment.get(id=known.id), await Ticket.get(id=known.ticket_id)
         if standing.state is CheckoutState.PAID and payment.state in {PaymentState.OPEN, PaymentState.CLOSED}:
             payment.charge_id = standing.charge_id
-            await _take_paid(made, space, payment, ticket)
+            await _take_paid(house, made, space, payment, ticket)
         elif standing.state is CheckoutState.CLOSED and payment.state is PaymentState.OPEN:
             payment.state, payment.next_at = PaymentState.CLOSED, None
             await payment.save()
@@ -224,7 +232,7 @@ async def settle(house: House, standing: Standing) -> None:
             )
 
 
-async def _take_paid(made: Change, space: Space, payment: Payment, ticket: Ticket) -> None:
+async def _take_paid(house: House, made: Change, space: Space, payment: Payment, ticket: Ticket) -> None:
     """Money came in: the ticket is issued if there is a seat for it, else the money goes back."""
     held = ticket.status_at(made.now) is TicketStatus.PENDING
     is_wanted = ticket.status is not TicketStatus.ISSUED and await _is_on_sale(space, made.now)
@@ -236,6 +244,7 @@ async def _take_paid(made: Change, space: Space, payment: Payment, ticket: Ticke
         ticket.status, ticket.payment_id, ticket.held_until = TicketStatus.ISSUED, payment.id, None
         await ticket.save()
         await _count(space)
+        await _tell_issued(house, made, ticket)
     else:
         _owe(made, payment)
         if ticket.status is TicketStatus.PENDING and ticket.payment_id == payment.id:
@@ -249,7 +258,7 @@ def _owe(made: Change, payment: Payment) -> None:
     made.topics.add(PAYMENTS)
 
 
-async def refund_all(made: Change, space: Space, *, promised: bool = False) -> None:
+async def refund_all(house: House, made: Change, space: Space, *, promised: bool = False) -> None:
     """Take the tickets of a locked Space back and owe what was paid; with `promised` those of its recording.
 
     A ticket that was paid is CANCELED until its money is on the way, then REFUNDED.
@@ -264,7 +273,10 @@ async def refund_all(made: Change, space: Space, *, promised: bool = False) -> N
     )
     await payments.filter(state=PaymentState.OPEN).update(next_at=made.now)
     made.topics.add(PAYMENTS)
-    await wanted.filter(status=TicketStatus.ISSUED, payment_id=None).update(status=TicketStatus.REFUNDED)
+    free = wanted.filter(status=TicketStatus.ISSUED, payment_id=None)
+    holders: dict[UUID, UUID] = dict(await free.values_list("account_id", "id"))
+    await notifications.of_tickets(house, made, NotificationKind.TICKET_REFUNDED, space.id, holders)
+    await free.update(status=TicketStatus.REFUNDED)
     await wanted.filter(status__in=[TicketStatus.ISSUED, TicketStatus.PENDING]).update(
         status=TicketStatus.CANCELED
     )

@@ -8,6 +8,8 @@ from tortoise.expressions import Q, Subquery
 from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
+from models.clip import Clip
+from models.notification import Notification
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
 from models.recording import Recording, RecordingStatus
 from models.report import Report
@@ -43,7 +45,7 @@ async def recordings(viewer: Viewer) -> Q:
 
 
 async def items(viewer: Viewer) -> Q:
-    """Cards: neither by a hidden author nor of a hidden host."""
+    """Cards and clips: neither by a hidden author nor of a hidden host."""
     if not (hidden := await viewer.hidden()):
         return Q()
     return ~Q(author_id__in=hidden) & ~Q(host_id__in=hidden)
@@ -76,6 +78,11 @@ async def access_tokens(viewer: Viewer) -> Q:
     return Q(account_id=viewer.id or _NOBODY)
 
 
+async def notifications(viewer: Viewer) -> Q:
+    """Notifications: one's own."""
+    return Q(account_id=viewer.id or _NOBODY)
+
+
 async def openings(viewer: Viewer) -> Q:
     """Openings of review copies: for moderators, and for the host once the case is closed."""
     return Q() if viewer.is_moderator else Q(disclosed_at__isnull=False)
@@ -91,12 +98,14 @@ RULES = {
     Space: spaces,
     Recording: recordings,
     TimelineItem: items,
+    Clip: items,
     Participant: participants,
     Report: reports,
     Ticket: tickets,
     AuditEntry: audit_entries,
     ReviewOpening: openings,
     AccessToken: access_tokens,
+    Notification: notifications,
 }
 
 
@@ -163,8 +172,10 @@ _DELETABLE = frozenset(
 
 
 def may_delete(recording: Recording, viewer: Viewer, now: datetime) -> bool:
-    """Whether the viewer may delete it at `now`: the host, until it is gone."""
-    return viewer.id == recording.host_id and status_at(recording, now) in _DELETABLE
+    """Whether the viewer may delete it at `now`: the host, until it is gone. Lost audio may come back, so that too."""
+    status = status_at(recording, now)
+    is_there = status in _DELETABLE or (recording.is_lost and status is RecordingStatus.FAILED)
+    return viewer.id == recording.host_id and is_there
 
 
 def may_download(recording: Recording, viewer: Viewer, now: datetime) -> bool:

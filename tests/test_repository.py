@@ -109,7 +109,11 @@ def test_the_locks_meet_what_the_project_asks_for() -> None:
     assert unmet == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "web").glob("*/package-lock.json")), ids=str)
+@pytest.mark.parametrize(
+    "path",
+    [*sorted((ROOT / "web").glob("*/package-lock.json")), ROOT / "tests/product/node/package-lock.json"],
+    ids=str,
+)
 def test_a_package_lock_names_no_place_to_download_from(path: Path) -> None:
     packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
 

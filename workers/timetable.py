@@ -24,6 +24,7 @@ from services import (
 )
 from services.clock import VouchedClock
 from services.house import House
+from services.reconcile import Finding
 from workers.payments import pay
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class Timetable:
         self._owner = token_hex(8)
         self._time = VouchedClock(house.clock, believed_after=house.rules.leap_believed_after)
         self._reconciled_at_s: float | None = None
+        self._lost: set[UUID] = set()
 
     async def run(self) -> None:
         """A round now and every `interval_s`; between them, whatever becomes due. Until cancelled."""
@@ -57,6 +59,8 @@ class Timetable:
             await self._attempt(lambda: rooms.sign_of_life(self._house))
         await self._attempt(self._house.policies.refresh)
         await self.clocks()
+        if self._lost:
+            await self._attempt(self._look_again)
         await self._attempt(self._reconcile)
         await self._attempt(lambda: pay(self._house))
         await self._attempt(lambda: farewell.finish_all(self._house))
@@ -117,7 +121,18 @@ class Timetable:
         if self._reconciled_at_s is not None and now_s - self._reconciled_at_s < every_s:
             return
         self._reconciled_at_s = now_s
-        for finding in await reconcile.reconcile(self._house):
+        findings = await reconcile.reconcile(self._house)
+        self._lost = {UUID(one.subject) for one in findings if one.kind == reconcile.WITHOUT_BYTES}
+        self._tell(findings)
+
+    async def _look_again(self) -> None:
+        """A disk that is back gives its recordings back in the next round, not the next day."""
+        found = await reconcile.look_again(self._house, self._lost)
+        self._lost -= {UUID(one.subject) for one in found}
+        self._tell(found)
+
+    def _tell(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
             log.warning("reconciled", kind=finding.kind, subject=finding.subject, mended=finding.mended)
 
     async def _each(self, ids: Iterable[Any], job: Callable[[UUID], Awaitable[Any]]) -> None:

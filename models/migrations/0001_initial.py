@@ -7,7 +7,9 @@ from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
 
 from models.account import Suspension
+from models.delivery import Channel
 from models.fields import InstantField
+from models.notification import NotificationKind
 from models.participant import ParticipantRole
 from models.payment import PaymentState
 from models.recording import RecordingStatus
@@ -80,6 +82,34 @@ class Migration(migrations.Migration):
                 "indexes": [Index(fields=["is_leaving"])],
                 "pk_attr": "id",
                 "table_description": "One person. `handle_key` is the handle in lower case, unique for ever.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Announcement",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                (
+                    "kind",
+                    fields.CharEnumField(
+                        description="INVITED: INVITED\nREMINDER: REMINDER\nSPACE_STARTED: SPACE_STARTED\nTICKET_ISSUED: TICKET_ISSUED\nTICKET_REFUNDED: TICKET_REFUNDED\nRECORDING_AVAILABLE: RECORDING_AVAILABLE\nRECORDING_EXPIRING: RECORDING_EXPIRING\nRECORDING_TAKEN_DOWN: RECORDING_TAKEN_DOWN\nCASE_CLOSED: CASE_CLOSED",
+                        enum_type=NotificationKind,
+                        max_length=24,
+                    ),
+                ),
+                ("space_id", fields.UUIDField()),
+                ("due_at", InstantField(generated=False, null=False, unique=False)),
+                ("reached", fields.UUIDField(null=True)),
+                ("lease_owner", fields.CharField(null=True, max_length=40)),
+                ("lease_until", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "announcement",
+                "app": "models",
+                "unique_together": (("space_id", "kind"),),
+                "indexes": [Index(fields=["due_at"])],
+                "pk_attr": "id",
+                "table_description": "One kind of news of one Space. It goes once everyone up to the last has theirs, `reached` is how far it came.",
             },
             bases=["Model"],
         ),
@@ -159,6 +189,56 @@ class Migration(migrations.Migration):
                 "indexes": [Index(fields=["blocked_id"])],
                 "pk_attr": "id",
                 "table_description": "`blocker_id` and `blocked_id` see nothing of each other.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Clip",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("recording_id", fields.UUIDField()),
+                ("author_id", fields.UUIDField()),
+                ("host_id", fields.UUIDField()),
+                ("start_ms", fields.IntField()),
+                ("end_ms", fields.IntField()),
+                ("title", fields.CharField(max_length=200)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "clip",
+                "app": "models",
+                "indexes": [Index(fields=["recording_id", "created_at", "id"]), Index(fields=["author_id"])],
+                "pk_attr": "id",
+                "table_description": "From `start_ms` to `end_ms` since the recording's first audio. The row outlives what it played.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Delivery",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("notification_id", fields.UUIDField()),
+                ("account_id", fields.UUIDField()),
+                (
+                    "channel",
+                    fields.CharEnumField(
+                        description="PUSH: PUSH\nEMAIL: EMAIL", enum_type=Channel, max_length=8
+                    ),
+                ),
+                ("target_id", fields.UUIDField()),
+                ("due_at", InstantField(generated=False, null=False, unique=False)),
+                ("lapses_at", InstantField(generated=False, null=False, unique=False)),
+                ("attempts", fields.IntField(default=0)),
+                ("lease_owner", fields.CharField(null=True, max_length=40)),
+                ("lease_until", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "delivery",
+                "app": "models",
+                "unique_together": (("notification_id", "target_id"),),
+                "indexes": [Index(fields=["due_at"]), Index(fields=["account_id"])],
+                "pk_attr": "id",
+                "table_description": "To one push subscription, or to the account's address. It goes once it is delivered or has lapsed.",
             },
             bases=["Model"],
         ),
@@ -246,6 +326,54 @@ class Migration(migrations.Migration):
                 "indexes": [Index(fields=["at"])],
                 "pk_attr": "id",
                 "table_description": "`key` names one viewer's listening (the media link it came by), it counts once.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="MailAddress",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("account_id", fields.UUIDField(unique=True)),
+                ("address", fields.CharField(max_length=254)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("confirmed_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "mail_address",
+                "app": "models",
+                "pk_attr": "id",
+                "table_description": "One an account. Nothing but the question is sent to it before `confirmed_at`. A new address has a new id.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Notification",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("account_id", fields.UUIDField()),
+                ("sequence", fields.BigIntField()),
+                (
+                    "kind",
+                    fields.CharEnumField(
+                        description="INVITED: INVITED\nREMINDER: REMINDER\nSPACE_STARTED: SPACE_STARTED\nTICKET_ISSUED: TICKET_ISSUED\nTICKET_REFUNDED: TICKET_REFUNDED\nRECORDING_AVAILABLE: RECORDING_AVAILABLE\nRECORDING_EXPIRING: RECORDING_EXPIRING\nRECORDING_TAKEN_DOWN: RECORDING_TAKEN_DOWN\nCASE_CLOSED: CASE_CLOSED",
+                        enum_type=NotificationKind,
+                        max_length=24,
+                    ),
+                ),
+                ("occasion", fields.CharField(max_length=100)),
+                ("at", InstantField(generated=False, null=False, unique=False)),
+                ("space_id", fields.UUIDField(null=True)),
+                ("recording_id", fields.UUIDField(null=True)),
+                ("invitation_id", fields.UUIDField(null=True)),
+                ("ticket_id", fields.UUIDField(null=True)),
+            ],
+            options={
+                "table": "notification",
+                "app": "models",
+                "unique_together": (("account_id", "sequence"), ("account_id", "occasion")),
+                "indexes": [Index(fields=["at"])],
+                "pk_attr": "id",
+                "table_description": "`sequence` counts from 1 for each person. `occasion` names what it is about, nobody is told twice of one.",
             },
             bases=["Model"],
         ),
@@ -384,6 +512,26 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="PushSubscription",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("account_id", fields.UUIDField()),
+                ("endpoint", fields.CharField(max_length=1000)),
+                ("endpoint_hash", fields.CharField(unique=True, max_length=64)),
+                ("p256dh", fields.CharField(max_length=100)),
+                ("auth", fields.CharField(max_length=40)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "push_subscription",
+                "app": "models",
+                "indexes": [Index(fields=["account_id"])],
+                "pk_attr": "id",
+                "table_description": "One endpoint, of whoever signed in there last. `p256dh` and `auth` are what its browser made (RFC 8291).",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Recording",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
@@ -417,6 +565,7 @@ class Migration(migrations.Migration):
                 ("gone_at", InstantField(null=True, generated=False, unique=False)),
                 ("purge_at", InstantField(null=True, generated=False, unique=False)),
                 ("purged_at", InstantField(null=True, generated=False, unique=False)),
+                ("lost_at", InstantField(null=True, generated=False, unique=False)),
                 ("purge_bytes", fields.BigIntField(null=True)),
                 ("purge_sha256", fields.CharField(null=True, max_length=64)),
                 ("lease_owner", fields.CharField(null=True, max_length=40)),
@@ -433,6 +582,38 @@ class Migration(migrations.Migration):
                 ],
                 "pk_attr": "id",
                 "table_description": "`gone_at` is the instant from which nobody can play it, the review clock starts there.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Reminder",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("space_id", fields.UUIDField()),
+                ("account_id", fields.UUIDField()),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "reminder",
+                "app": "models",
+                "unique_together": (("space_id", "account_id"),),
+                "indexes": [Index(fields=["account_id"])],
+                "pk_attr": "id",
+                "table_description": "`Space.reminder_count` counts these.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="RemovedCard",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("removed_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "removed_card",
+                "app": "models",
+                "pk_attr": "id",
+                "table_description": "An id alone, so that its page can say that the card is gone.",
             },
             bases=["Model"],
         ),
@@ -663,6 +844,7 @@ class Migration(migrations.Migration):
                 ("participant_count", fields.IntField(default=0)),
                 ("total_listener_count", fields.IntField(default=0)),
                 ("peak_listener_count", fields.IntField(default=0)),
+                ("reminder_count", fields.IntField(default=0)),
                 ("event_sequence", fields.BigIntField(default=0)),
                 ("ticket_capacity", fields.IntField(null=True)),
                 ("ticket_price_minor", fields.IntField(default=0)),
@@ -785,7 +967,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     fields.CharEnumField(
-                        description="SPACE_SCHEDULED: SPACE_SCHEDULED\nSPACE_LIVE: SPACE_LIVE\nSPACE_ENDED: SPACE_ENDED\nSPACE_SHARED: SPACE_SHARED\nRECORDING_SHARED: RECORDING_SHARED",
+                        description="SPACE_SCHEDULED: SPACE_SCHEDULED\nSPACE_LIVE: SPACE_LIVE\nSPACE_ENDED: SPACE_ENDED\nSPACE_SHARED: SPACE_SHARED\nRECORDING_SHARED: RECORDING_SHARED\nCLIP_SHARED: CLIP_SHARED",
                         enum_type=TimelineItemKind,
                         max_length=16,
                     ),
@@ -794,6 +976,7 @@ class Migration(migrations.Migration):
                 ("host_id", fields.UUIDField()),
                 ("space_id", fields.UUIDField()),
                 ("recording_id", fields.UUIDField(null=True)),
+                ("clip_id", fields.UUIDField(null=True)),
                 ("comment", fields.CharField(null=True, max_length=1000)),
                 ("start_ms", fields.IntField(default=0)),
                 ("is_public", fields.BooleanField(default=False)),
@@ -807,6 +990,7 @@ class Migration(migrations.Migration):
                     Index(fields=["author_id", "activity_at", "id"]),
                     Index(fields=["is_public", "activity_at", "id"]),
                     Index(fields=["space_id", "author_id"]),
+                    Index(fields=["clip_id"]),
                 ],
                 "pk_attr": "id",
                 "table_description": "`is_public` puts the card on the timeline of those who have not signed in.",

@@ -9,7 +9,7 @@ from schema.context import Info
 from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
 from schema.rollout import UpdateRolloutInput, UpdateRolloutPayload, rollout_of
-from services import recordings, rollout, shares
+from services import clips, recordings, rollout, shares
 
 
 @strawberry.type
@@ -60,6 +60,31 @@ class RecordingMutations:
         item_id = ids.read(input.item_id, "TimelineItem", path="itemId")
         await shares.delete_share(info.context.house, info.context.viewer, item_id)
         return payloads.DeleteSharePayload(deleted_item_id=ids.pack("TimelineItem", item_id))
+
+    @mutation(
+        "Cut a clip of at most 30 s, with a card of one's own. By anyone who may play, unless the host disallows."
+    )
+    async def create_clip(
+        root: Any, info: Info, input: Annotated[inputs.CreateClipInput, ASKED]
+    ) -> payloads.CreateClipPayload:
+        clip, item = await clips.create(
+            info.context.house,
+            info.context.viewer,
+            ids.read(input.recording_id, "Recording", path="recordingId"),
+            start_ms=input.start_ms,
+            end_ms=input.end_ms,
+            title=input.title,
+            comment=given(input.comment),
+        )
+        return payloads.CreateClipPayload(clip=clip, item=item)  # type: ignore[arg-type]
+
+    @mutation("Take a clip away, with its card: by its author or the host of the Space.")
+    async def delete_clip(
+        root: Any, info: Info, input: Annotated[inputs.DeleteClipInput, ASKED]
+    ) -> payloads.DeleteClipPayload:
+        clip_id = ids.read(input.clip_id, "Clip", path="clipId")
+        await clips.delete(info.context.house, info.context.viewer, clip_id)
+        return payloads.DeleteClipPayload(deleted_clip_id=ids.pack("Clip", clip_id))
 
     @mutation(
         "At any time until it is gone, by the host. ARMED: it turns the toggle off. While live it stops the recorder"

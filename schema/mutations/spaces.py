@@ -11,7 +11,7 @@ from schema.links import media_link
 from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
 from schema.tickets import TicketingInput
-from services import endings, participation, playback, spaces
+from services import endings, participation, playback, reminders, spaces
 from services.spaces import NewSpace, SpaceEdit
 from services.tickets import NewTicketing
 
@@ -178,3 +178,17 @@ class SpaceMutations:
             muted=input.muted,
         )
         return payloads.SetMutedPayload(participant=participant)  # type: ignore[arg-type]
+
+    @mutation(
+        "Be told 10 minutes before a Space starts and when it is launched, or no more. Asking twice is once."
+    )
+    async def set_reminder(
+        root: Any, info: Info, input: Annotated[inputs.SetReminderInput, ASKED]
+    ) -> payloads.SetReminderPayload:
+        space = await reminders.set_reminder(
+            info.context.house,
+            info.context.viewer,
+            ids.read(input.space_id, "Space", path="spaceId"),
+            enabled=input.enabled,
+        )
+        return payloads.SetReminderPayload(space=space)  # type: ignore[arg-type]

@@ -51,7 +51,12 @@ def noise(*, seconds: float, level: float = 0.2, seed: int = 1) -> Signal:
 
 
 def opus_packets(
-    signal: Signal, *, ptime_ms: int = 20, bit_rate: int = 48_000, fec: bool = False
+    signal: Signal,
+    *,
+    ptime_ms: int = 20,
+    bit_rate: int = 48_000,
+    fec: bool = False,
+    application: str = "audio",
 ) -> list[bytes]:
     """The signal as mono Opus packets of `ptime_ms`."""
     codec = av.AudioCodecContext.create("libopus", "w")
@@ -60,7 +65,7 @@ def opus_packets(
     codec.layout = "mono"
     codec.format = "s16"
     codec.time_base = Fraction(1, SAMPLE_RATE_HZ)
-    codec.options = {"application": "audio", "frame_duration": str(ptime_ms)}
+    codec.options = {"application": application, "frame_duration": str(ptime_ms)}
     if fec:
         codec.options = {**codec.options, "fec": "1", "packet_loss": "20"}
     length = SAMPLE_RATE_HZ * ptime_ms // 1000

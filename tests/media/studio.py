@@ -117,7 +117,7 @@ class Studio:
 
     def kill(self) -> None:
         """As kill -9 does: what is in memory is gone."""
-        writer = self.recorder._writer
+        writer = self.recorder._disk._task
         assert writer is not None
         writer.cancel()
         self.recorder._store.close()

@@ -49,7 +49,9 @@ def play(
         while produced < (tick + 1) * TICK:
             step = buffer.next((tick + 1) * TICK - produced)
             steps.append((produced, step))
-            produced += step.samples
+            produced += step.samples - step.shrink
+            if step.shrink:
+                buffer.shrunk(step.shrink)
         buffer.backlog_samples = produced - (tick + 1) * TICK
     return buffer, steps
 

@@ -56,6 +56,10 @@ PLACES: Mapping[str, Place] = MappingProxyType(
         "ReviewOpening": Place(
             "ReviewOpening", "query { recording(id: $gone recording$) { reviewOpenings % } }"
         ),
+        "Clip": Place("Clip", "query { node(id: $ended clip$) % }"),
+        "Clip, ticketed": Place("Clip", "query { node(id: $ticketed clip$) % }"),
+        "Notification": Place("Notification", "query { viewer { notifications { edges { node % } } } }"),
+        "TimelineItem, a clip": Place("TimelineItem", "query { node(id: $ended clip card$) % }"),
         "TimelineItem": Place("TimelineItem", "query { node(id: $share$) % }"),
         "Moderation": Place("Moderation", "query { moderation % }"),
         "RetentionForecastDay": Place("RetentionForecastDay", "query { moderation { retentionForecast % } }"),
@@ -94,6 +98,7 @@ ROOTS: Mapping[str, str] = MappingProxyType(
         "Query.moderation": "query { moderation { reviewQueue { edges { cursor } } } }",
         "Subscription.recordingStatus": "subscription { recordingStatus(spaceId: $live$) { cursor } }",
         "Subscription.spaceUpdates": "subscription { spaceUpdates(spaceId: $live$) { cursor } }",
+        "Subscription.notifications, after a wrong cursor": 'subscription { notifications(after: "none") { cursor } }',
         "Subscription.timelineUpdates": "subscription { timelineUpdates { cursor } }",
     }
 )
@@ -124,6 +129,8 @@ _MADE: Mapping[str, Callable[[World, str], Awaitable[Any]]] = MappingProxyType(
         "$new_deleted": lambda world, _who: world.deleted(),
         "$new_taken_down": lambda world, _who: world.taken_down(),
         "$new_share": lambda world, who: world.share_of(who),
+        "$new_clip": lambda world, who: world.clip_of(who),
+        "$strange_clip": lambda world, _who: world.clip_of("another host"),
         "$new_token": lambda world, who: world.token_of(who),
         "$running": lambda world, who: world.running(who),
         "$again": lambda world, who: world.again(who),
@@ -170,6 +177,11 @@ CHANGES: Mapping[str, Given] = MappingProxyType(
         "shareSpace": _with(spaceId="$ended"),
         "shareRecording": _with(recordingId="$ended recording"),
         "shareRecording, ticketed": _with(recordingId="$ticketed recording"),
+        "createClip": _with(recordingId="$ended recording", startMs=0, endMs=500, title="Tea"),
+        "createClip, ticketed": _with(recordingId="$ticketed recording", startMs=0, endMs=500, title="Tea"),
+        "deleteClip": _with(clipId="$strange_clip"),
+        "deleteClip, one's own": _with(clipId="$new_clip"),
+        "setReminder": _with(spaceId="$new_space", enabled=True),
         "deleteShare": _with(itemId="$share"),
         "deleteShare, one's own": _with(itemId="$new_share"),
         "deleteRecording": _with(recordingId="$new_recording"),

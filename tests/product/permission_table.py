@@ -35,6 +35,7 @@ FIELDS: dict[str, dict[str, str]] = {
         ".++++++++A": "user isModerator recordsByDefault recordingEligibility accessTokens",
         ".000000+0A": "tickets",
         ".000+0000A": "recordings",
+        ".0+++00+0A": "notifications",
     },
     "RecordingEligibility": {
         ".++++++++A": "allowed reason",
@@ -47,18 +48,21 @@ FIELDS: dict[str, dict[str, str]] = {
         "++++++.++A": (
             "id title description language topics state host createdAt scheduledStart startedAt "
             "speakerPolicy clipsAllowed recordingEnabled isRecording consent recording "
-            "participantCount totalListenerCount peakListenerCount live participants"
+            "participantCount totalListenerCount peakListenerCount reminderCount live participants"
         ),
         "000000.00A": "endedAt ticketing viewerTicket",
+        "nnnnnn.nnA": "viewerHasReminder",
         "0+++++.0+A": "viewerParticipation",
     },
     "Space, ticketed": {
         "++++++.++A": (
             "id title description language topics state host createdAt scheduledStart startedAt "
             "endedAt speakerPolicy clipsAllowed recordingEnabled isRecording consent recording "
-            "participantCount totalListenerCount peakListenerCount ticketing participants"
+            "participantCount totalListenerCount peakListenerCount ticketing reminderCount "
+            "participants"
         ),
         "000000.+0A": "viewerTicket",
+        "nnnnnn.nnA": "viewerHasReminder",
         "00+++0.+0A": "viewerParticipation",
         "000000.00A": "live",
     },
@@ -88,7 +92,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "Recording, playable": {
         "++++++.++A": (
             "id space status startedAt endedAt durationMs sizeBytes gaps expiresAt startOffsetMs "
-            "playback playCount shareCount speakerTurns waveform"
+            "playback playCount shareCount clips speakerTurns waveform"
         ),
         "000000.00A": "failureReason reviewOpenings",
         "0000+0.00A": "download archive",
@@ -101,7 +105,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "Recording, ticketed": {
         "++++++.++A": (
             "id space status startedAt endedAt durationMs sizeBytes expiresAt startOffsetMs playCount "
-            "shareCount"
+            "shareCount clips"
         ),
         "000000.00A": "failureReason gaps viewerPositionMs reviewOpenings speakerTurns",
         "00+++0.++A": "playback waveform",
@@ -115,7 +119,10 @@ FIELDS: dict[str, dict[str, str]] = {
             "id space status startedAt endedAt durationMs sizeBytes expiresAt startOffsetMs playCount "
             "shareCount"
         ),
-        "000000.00A": "failureReason gaps playback download archive viewerPositionMs speakerTurns waveform",
+        "000000.00A": (
+            "failureReason gaps playback download archive viewerPositionMs clips speakerTurns "
+            "waveform"
+        ),
         "nnnnnn.nnA": "viewerCanPlay viewerCanShare viewerCanDelete",
         "0000+0.0+A": "retention reviewOpenings",
     },
@@ -153,8 +160,26 @@ FIELDS: dict[str, dict[str, str]] = {
     "ReviewOpening": {
         "....+...+A": "at reason",
     },
+    "Clip": {
+        "++++++.++A": "id recording author startMs endMs title createdAt playback",
+    },
+    "Clip, ticketed": {
+        "++++++.++A": "id recording author startMs endMs title createdAt",
+        "00+++0.++A": "playback",
+    },
+    "Notification": {
+        "..+++..+.A": "id kind at space message",
+        "..00+..0.A": "recording",
+        "..000..+.A": "ticket",
+    },
+    "TimelineItem, a clip": {
+        "++++++.++A": "id kind author createdAt activityAt space recording clip startMs url",
+        "000000.00A": "comment",
+        "nnnynn.nnA": "viewerCanDelete",
+    },
     "TimelineItem": {
         "++++++.++A": "id kind author createdAt activityAt comment space recording startMs url",
+        "000000.00A": "clip",
         "nnnnyn.nnA": "viewerCanDelete",
     },
     "Moderation": {
@@ -206,12 +231,13 @@ ROOT_CELLS: dict[str, str] = {
     "Query.space": "++++++0++A",
     "Query.recording": "++++++0++A",
     "Query.spaces": "++++++0++A",
-    "Query.timeline": "+0+0+0000A",
+    "Query.timeline": "+0+++0000A",
     "Query.spaceEvents": "++++++N++A",
     "Query.rollout": "+++++++++A",
     "Query.moderation": "00000000+A",
     "Subscription.recordingStatus": "++++++N++A",
     "Subscription.spaceUpdates": "++++++N++A",
+    "Subscription.notifications, after a wrong cursor": "AIIIIIIIIA",
     "Subscription.timelineUpdates": "+++++++++A",
 }
 
@@ -240,6 +266,11 @@ CHANGE_CELLS: dict[str, str] = {
     "shareSpace": "A+++++N++A",
     "shareRecording": "A+++++N++A",
     "shareRecording, ticketed": "AT+++TN++A",
+    "createClip": "A+++++N++A",
+    "createClip, ticketed": "AT+++TN++A",
+    "deleteClip": "AFFF++NFFA",
+    "deleteClip, one's own": "A+++++N++A",
+    "setReminder": "A+++++N++A",
     "deleteShare": "AFFF+FNFFA",
     "deleteShare, one's own": "A+++++N++A",
     "deleteRecording": "AFFF+FNFFA",

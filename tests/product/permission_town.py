@@ -70,6 +70,12 @@ class World:
         made = await author.do("shareSpace", "item { id }", spaceId=self.things["ended"])
         return str(made["item"]["id"])
 
+    async def clip_of(self, who: str) -> str:
+        """A clip that somebody cut of the host's recording; of the host for who can cut none."""
+        author = self.people[who] if who not in {"anonymous", "blocked", "deleted"} else self.host
+        wish = {"recordingId": self.things["ended recording"], "startMs": 0, "endMs": 500, "title": "Tea"}
+        return str((await author.do("createClip", "clip { id }", **wish))["clip"]["id"])
+
     async def token_of(self, who: str) -> str:
         """An access token of somebody; of the host for who can have none."""
         owner = self.people[who] if who not in {"anonymous", "deleted"} else self.host
@@ -160,6 +166,12 @@ async def _furnish(world: World) -> None:
         "shareRecording", "item { id }", recordingId=things["ended recording"], comment="Hear"
     )
     things["share"] = made["item"]["id"]
+    cut = {"startMs": 0, "endMs": 500, "title": "Tea"}
+    for name in ("ended", "ticketed"):
+        made = await world.people["cohost"].do(
+            "createClip", "clip { id } item { id }", recordingId=things[f"{name} recording"], **cut
+        )
+        things[f"{name} clip"], things[f"{name} clip card"] = made["clip"]["id"], made["item"]["id"]
     made = await world.people["listener"].do(
         "report", "report { id }", subjectId=things["live"], category="SPAM", reason="Soap."
     )

@@ -128,7 +128,14 @@ class _Reader:
         assert self.init is not None, "expected the map before the first segment"
         length, offset = self._range or (None, None)
         before = self.pieces[-1] if self.pieces else self.init
-        if offset is not None and before.offset is not None and before.length is not None:
+        # A playlist that begins later than its file (a clip, a trim) has its hole behind the map.
+        begins_later = not self.pieces and int(self.tags.get("#EXT-X-MEDIA-SEQUENCE", "0")) > 0
+        if (
+            not begins_later
+            and offset is not None
+            and before.offset is not None
+            and before.length is not None
+        ):
             assert offset == before.offset + before.length, f"expected no hole before byte {offset}"
         self.pieces.append(Piece(uri=uri, offset=offset, length=length, duration_s=self._duration_s))
         self._duration_s = self._range = None

@@ -103,6 +103,19 @@ class Server:
             "TMPDIR": str(scratch),
         }
 
+    async def command(self, *words: str, **environment: str) -> asyncio.subprocess.Process:
+        """Another command on the same data folder, under way; what it prints can be read."""
+        scratch = self.folder / "scratch"
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "api.cli", *words),
+            env={**os.environ, **self._environment(scratch), **self.environment, **environment},
+            cwd=scratch,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+
     async def _until_ready(self) -> None:
         assert self._process is not None
         async with asyncio.timeout(START_PATIENCE_S), httpx.AsyncClient(base_url=self.url) as http:
@@ -130,6 +143,19 @@ class Server:
         await self._process.wait()
         self._process = None
         return time.monotonic() - began_s
+
+    async def reap(self) -> None:
+        """Wait until a server that was killed from outside is gone, its children too."""
+        assert self._process is not None
+        await self._process.wait()
+        self._process = None
+
+    async def ended(self) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        assert self._process is not None
+        code = await self._process.wait()
+        self._process = None
+        return code
 
     async def clean_up(self) -> None:
         """Whatever became of the test, leave nothing running."""

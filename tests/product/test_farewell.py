@@ -29,7 +29,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PASSWORD = "correct horse"
 # Ids of things. Every other UUID names a person, and must be told to that person or left out with a reason.
 _OF_THINGS = frozenset(
-    {"id", "space_id", "recording_id", "subject_id", "participant_id", "item_id", "ticket_id", "payment_id"}
+    {
+        "id",
+        "space_id",
+        "recording_id",
+        "subject_id",
+        "participant_id",
+        "item_id",
+        "ticket_id",
+        "payment_id",
+        "clip_id",
+        "invitation_id",
+        "notification_id",
+        "target_id",
+    }
 )
 
 

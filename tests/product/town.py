@@ -309,12 +309,16 @@ def settings_for(data_dir: Path, port: int, **changes: Any) -> Settings:
     return Settings(**values)
 
 
-async def _local_engine(clock: MovableClock) -> EngineRun:
-    engine = LocalEngine(ice=IceConfig(address="127.0.0.1"), now_ms=lambda: to_ms(clock.now()))
+async def _local_engine(clock: MovableClock, settings: Settings) -> EngineRun:
+    engine = LocalEngine(
+        ice=IceConfig(address="127.0.0.1"),
+        limits=settings.engine_limits(),
+        now_ms=lambda: to_ms(clock.now()),
+    )
     return EngineRun(engine, engine.aclose)
 
 
-async def _quiet_engine(clock: MovableClock) -> EngineRun:
+async def _quiet_engine(clock: MovableClock, _settings: Settings) -> EngineRun:
     engine = QuietEngine(clock)
     return EngineRun(engine, engine.aclose)
 
@@ -358,7 +362,7 @@ async def open_town(
     settings = settings_for(data_dir, port, **changes)
     clock = clock or MovableClock()
     start = _quiet_engine if quiet else _local_engine
-    built = build(settings, clock=clock, start_engine=lambda: start(clock))
+    built = build(settings, clock=clock, start_engine=lambda: start(clock, settings))
     config = uvicorn.Config(
         built.app,
         host="127.0.0.1",

@@ -1,0 +1,74 @@
+"""Some fragments of a programme as one file that begins at zero: what a clip, or a trimmed recording, is
+to a player that takes one file. Nothing is copied; the bytes are put together while they are read."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from struct import Struct
+
+from media.mp4 import FRAME_SAMPLES, Fragment
+from media.playlist import Index
+
+_CHUNK_BYTES = 256 * 1024
+# Where a fragment of ours has its `tfdt` and the decode time in it (media/mp4.py fixes the layout).
+_TFDT = slice(60, 64)
+_TIME_AT = 68
+_TIME = Struct(">Q")
+
+
+class Splice:
+    """The init segment and fragments `first` up to, not including, `last` of a programme."""
+
+    def __init__(self, index: Index, *, first: int, last: int) -> None:
+        self._init_bytes = index.init_bytes
+        self._fragments = index.fragments[first:last]
+        self._shift = sum(fragment.frames for fragment in index.fragments[:first]) * FRAME_SAMPLES
+        self._ends = list(
+            accumulate((fragment.length for fragment in self._fragments), initial=self._init_bytes)
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the whole."""
+        return self._ends[-1]
+
+    def read(self, path: Path, start: int, end: int) -> Iterator[bytes]:
+        """Bytes `start` up to, not including, `end`, in pieces. Ends short when the file goes meanwhile. Blocks."""
+        with path.open("rb") as file:
+            if start < self._init_bytes:
+                yield file.read(self._init_bytes)[start:end]
+            at = max(start, self._init_bytes)
+            while at < end:
+                number = bisect_right(self._ends, at) - 1
+                run = self._run(number, end)
+                file.seek(run[0].offset)
+                data = bytearray(file.read(sum(fragment.length for fragment in run)))
+                self._shift_times(data, run)
+                begin = self._ends[number]
+                if begin + len(data) <= at:
+                    return
+                yield bytes(data[at - begin : end - begin])
+                at = begin + len(data)
+
+    def _run(self, number: int, end: int) -> list[Fragment]:
+        """Fragments, which lie side by side in the file, for one read."""
+        run: list[Fragment] = []
+        size = 0
+        for place in range(number, len(self._fragments)):
+            if run and (self._ends[place] >= end or size >= _CHUNK_BYTES):
+                break
+            run.append(self._fragments[place])
+            size += self._fragments[place].length
+        return run
+
+    def _shift_times(self, data: bytearray, run: list[Fragment]) -> None:
+        """Let decode times count from the first fragment of the splice."""
+        if not self._shift:
+            return
+        at = 0
+        for fragment in run:
+            if data[at + _TFDT.start : at + _TFDT.stop] == b"tfdt" and len(data) >= at + _TIME_AT + 8:
+                (time,) = _TIME.unpack_from(data, at + _TIME_AT)
+                _TIME.pack_into(data, at + _TIME_AT, time - self._shift)
+            at += fragment.length
