@@ -39,13 +39,15 @@ test: setup ## set up and run the tests; says which parts are skipped, and why
 	@$(BIN)/pytest -rs -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-all
-test-all: setup ## the same, with the tests that take minutes
+test-all: setup ## the same, with the tests that take minutes, and the product's on PostgreSQL too
 	@$(BIN)/pytest -rs -m '' $(ARGS)
+	@$(if $(ARGS),,$(BIN)/pytest -rs -n 2 --dist loadfile --database postgres tests/product)
 
 .PHONY: mutants
 mutants: setup ## change the retention and audit code in every small way, and see that a test fails; an hour
 	@rm -rf mutants
-	@nice $(BIN)/mutmut run --max-children $(or $(JOBS),1)
+	@mkdir -p mutants/tmp
+	@TMPDIR=$(CURDIR)/mutants/tmp nice $(BIN)/mutmut run --max-children $(or $(JOBS),1)
 	@$(BIN)/mutmut results
 
 .PHONY: check

@@ -7,8 +7,9 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from tortoise.exceptions import OperationalError
 
-from services.errors import ErrorCode, SpacesError
+from services.errors import DATABASE_RETRY_MS, ErrorCode, SpacesError, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,12 @@ def http_error(_request: Request, error: Exception) -> Response:
     return problem(error.status_code, code, error.detail, dict(error.headers or {}))
 
 
+def database_away(request: Request, error: Exception) -> Response:
+    """The database does not answer, or has given a statement up."""
+    log.error("the database does not answer", route=request.scope.get("path"), reason=str(error))
+    return spaces_error(request, Unavailable(retry_after_ms=DATABASE_RETRY_MS))
+
+
 def bug(request: Request, error: Exception) -> Response:
     """Anything else: logged once with a reference, shown as that reference."""
     reference = token_hex(6)
@@ -51,5 +58,6 @@ def bug(request: Request, error: Exception) -> Response:
 HANDLERS: dict[type[Exception] | int, Callable[[Request, Exception], Response | Awaitable[Response]]] = {
     SpacesError: spaces_error,
     HTTPException: http_error,
+    OperationalError: database_away,
     Exception: bug,
 }

@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
+from tortoise.exceptions import OperationalError
 
 from api import keys, operations, pages
 from api.accounts import AccountRoutes
@@ -27,6 +28,7 @@ from api.feeds import FeedRoutes
 from api.graphql.routes import graphql_routes
 from api.indexes import Indexes
 from api.launch import launch_media
+from api.live import LiveRoutes
 from api.media import MediaRoutes
 from api.member import EngineRun
 from api.notices import NoticeRoutes
@@ -137,7 +139,8 @@ class MediaStarter:
 
         launched, self._launched = self._launched or launch_media(self._settings), None
         engine = await connect(launched)
-        return EngineRun(engine, lambda: end(launched, engine), launched.process.kill)
+        process = launched.process
+        return EngineRun(engine, lambda: end(launched, engine), process.kill, process.pid)
 
 
 def build(
@@ -150,6 +153,7 @@ def build(
     engine = WatchedEngine(start_engine or MediaStarter(settings), rooms=settings.rooms_per_process)
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     indexes = Indexes()
+    recorded = MediaRoutes(house, indexes)
     routes = [
         *graphql_routes(
             build_schema(),
@@ -160,7 +164,8 @@ def build(
             answers=KeptAnswers(house),
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
-        *MediaRoutes(house, indexes).routes(),
+        *recorded.routes(),
+        *LiveRoutes(house, indexes, recorded).routes(),
         *PieceRoutes(house, indexes).routes(),
         *FeedRoutes(house, indexes).routes(),
         *NoticeRoutes(house).routes(),
@@ -228,6 +233,8 @@ async def _keep_progress(house: House, ingest: Ingest) -> None:
         try:
             await ingest.flush()
             await rooms.sign_of_life(house)
+        except OperationalError as error:
+            log.error("progress waits for the database", reason=str(error))
         except Exception:
             log.exception("progress could not be written")
 

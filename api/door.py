@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tortoise.exceptions import OperationalError
+
 from api.graphql.door import Asked, Kind
 from schema.context import Context
 from services import accounts, tokens
 from services.bus import person_topic
+from services.errors import DATABASE_RETRY_MS, Unavailable
 from services.house import House
 from services.viewers import Viewer
 
@@ -34,11 +37,14 @@ class HouseVisit:
         return Context(self.house, self.viewer, refusal=asked.refusal, refused=asked.refused)
 
     async def still_welcome(self) -> bool:
-        """Whether the session or access token still stands."""
+        """Whether the session or access token stands. While the database is away nobody is sent off."""
         session_id, token_id = self.viewer.session_id, self.viewer.access_token_id
-        if token_id is not None:
-            return await tokens.is_good(self.house, token_id)
-        return session_id is None or await accounts.is_open(self.house, session_id)
+        try:
+            if token_id is not None:
+                return await tokens.is_good(self.house, token_id)
+            return session_id is None or await accounts.is_open(self.house, session_id)
+        except OperationalError:
+            return True
 
     def check_kind(self, kind: Kind) -> None:
         """Raise Forbidden for a query or subscription by a token that may not read."""
@@ -67,5 +73,8 @@ class HouseDoor:
         address: str,
         headers: Mapping[str, str],  # noqa: ARG002 (nothing but the token says who asks)
     ) -> HouseVisit:
-        """The visit of who shows `token`. Raises Unauthenticated."""
-        return HouseVisit(self.house, await accounts.authenticate(self.house, token, address=address))
+        """The visit of who shows `token`. Raises Unauthenticated, or Unavailable while the database is away."""
+        try:
+            return HouseVisit(self.house, await accounts.authenticate(self.house, token, address=address))
+        except OperationalError as error:
+            raise Unavailable(retry_after_ms=DATABASE_RETRY_MS) from error

@@ -11,6 +11,7 @@ import structlog
 from tortoise.exceptions import OperationalError
 
 from api.member import Attached, EngineRun, Member
+from api.pulse import Pulse
 from media.engine import (
     AudioEngine,
     EngineDraining,
@@ -34,11 +35,6 @@ __all__ = ["EngineRun", "WatchedEngine"]
 OWN = "server"
 _RESTART_AFTER_S = 0.5
 _RETRY_AFTER_S = 1.0
-# A process that answers nothing for so long is as good as dead: with that, one that hangs is seen within 5 s.
-_BEAT_S = 1.0
-_BEAT_PATIENCE_S = 1.2
-_MISSED_BEATS = 2
-
 Hear = Callable[[EngineEvent], Awaitable[None]]
 Lost = Callable[[frozenset[str]], Awaitable[None]]
 
@@ -149,7 +145,7 @@ class WatchedEngine:
 
     async def _follow(self, member: Member) -> None:
         """Hand on what one process tells, until it is gone, or answers no more."""
-        beat = asyncio.create_task(_beat(member), name=f"heartbeat of {member.name}")
+        beat = asyncio.create_task(_end_when_hung(member), name=f"heartbeat of {member.name}")
         try:
             async for event in member.engine.events():
                 member.note(event)
@@ -298,23 +294,19 @@ class WatchedEngine:
         """As AudioEngine has it."""
         return await self._of(space_id).live_fragment(space_id, sequence)
 
+    async def live_part(self, space_id: str, sequence: int, number: int, /) -> bytes | None:
+        """The bytes of one part of a fragment."""
+        return await self._of(space_id).live_part(space_id, sequence, number)
 
-async def _beat(member: Member) -> None:
-    """End a process that answers nothing: its sockets stay open, and nobody else would notice."""
-    missed = 0
-    while missed < _MISSED_BEATS:
-        await asyncio.sleep(_BEAT_S)
-        try:
-            async with asyncio.timeout(_BEAT_PATIENCE_S):
-                await member.engine.stats()
-        except (TimeoutError, EngineError):
-            missed += 1
-        else:
-            missed = 0
+
+async def _end_when_hung(member: Member) -> None:
+    """End a process that hangs: its sockets stay open, and nobody else would notice."""
+    if member.run is None:
+        return
+    await Pulse(member.engine, member.run.pid).until_hung()
     log.error("media process does not answer", process=member.name)
-    if member.run is not None:
-        member.run.kill()
-        await member.run.close()
+    member.run.kill()
+    await member.run.close()
 
 
 async def _taken_in(hear: Callable[[EngineEvent], Awaitable[None]], event: EngineEvent) -> None:
@@ -322,8 +314,8 @@ async def _taken_in(hear: Callable[[EngineEvent], Awaitable[None]], event: Engin
     while True:
         try:
             await hear(event)
-        except (OperationalError, OSError):
-            log.exception("an event waits for the database", kind=type(event).__name__)
+        except (OperationalError, OSError) as error:
+            log.error("an event waits for the database", kind=type(event).__name__, reason=str(error))
             await asyncio.sleep(_RETRY_AFTER_S)
         except Exception:
             log.exception("could not take in", what=type(event).__name__)

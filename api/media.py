@@ -20,12 +20,12 @@ from api.ranges import (
     wanted_range,
 )
 from media.archive import zip_chunks
-from media.playlist import PROGRAMME, first_fragment_at, render, render_live_window
+from media.playlist import PROGRAMME, first_fragment_at, render
 from services import archives, playback
 from services.errors import InvalidInput, NotFound
 from services.house import House
 from services.links import LinkKind
-from services.playback import InMemory, Stored
+from services.playback import Stored
 
 HLS = "application/vnd.apple.mpegurl"
 AUDIO = "audio/mp4"
@@ -51,21 +51,17 @@ class MediaRoutes:
             Route("/media/archives/{token}/recording.zip", self.archive),
             Route("/media/review/{token}/index.m3u8", self.review_playlist),
             Route("/media/review/{token}/" + PROGRAMME, self.review_bytes),
-            Route("/media/live/{token}/index.m3u8", self.live_playlist),
-            Route("/media/live/{token}/" + PROGRAMME, self.live_recorded_bytes),
-            Route("/media/live/{token}/init-{generation}.mp4", self.live_init),
-            Route("/media/live/{token}/live-{sequence}.m4s", self.live_fragment),
         ]
 
     async def recorded_playlist(self, request: Request) -> Response:
         """The playlist of a recording, from where the host lets it start."""
         media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.PLAYBACK)
-        return await self._playlist(request, media)
+        return await self.playlist(request, media)
 
     async def recorded_bytes(self, request: Request) -> Response:
         """Bytes of a recording; the first of a listening count as a play."""
         media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.PLAYBACK)
-        response = await self._bytes(request, media)
+        response = await self.bytes_of(request, media)
         if request.method == "GET" and response.status_code in {200, 206}:
             await playback.count_play(self._house, media)
         return response
@@ -73,7 +69,7 @@ class MediaRoutes:
     async def download(self, request: Request) -> Response:
         """The whole programme in one piece, for the host."""
         media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.DOWNLOAD)
-        response = await self._bytes(request, media)
+        response = await self.bytes_of(request, media)
         response.headers["Content-Disposition"] = f'attachment; filename="{media.recording_id}.mp4"'
         return response
 
@@ -88,54 +84,22 @@ class MediaRoutes:
     async def review_playlist(self, request: Request) -> Response:
         """The playlist of a review copy, for the moderator who opened it."""
         media = await playback.open_review(self._house, request.path_params["token"])
-        return await self._playlist(request, media)
+        return await self.playlist(request, media)
 
     async def review_bytes(self, request: Request) -> Response:
         """Bytes of a review copy."""
         media = await playback.open_review(self._house, request.path_params["token"])
-        return await self._bytes(request, media)
+        return await self.bytes_of(request, media)
 
-    async def live_playlist(self, request: Request) -> Response:
-        """The growing playlist of a recorded Space, or the window of one that is not."""
-        media = await playback.open_live(self._house, request.path_params["token"])
-        if isinstance(media, Stored):
-            # Who has read it as an EVENT sees it end as one (RFC 8216, section 6.2.1).
-            return await self._playlist(request, media, kind="EVENT")
-        window = await playback.live_window(self._house, media)
-        return playlist_response(request, render_live_window(window))
-
-    async def live_recorded_bytes(self, request: Request) -> Response:
-        """Bytes of a live Space that is recorded."""
-        media = await playback.open_live(self._house, request.path_params["token"])
-        if isinstance(media, InMemory):
-            # Recorded once, and deleted since; or never.
-            raise playback.LinkGone if media.was_recorded else NotFound
-        return await self._bytes(request, media)
-
-    async def live_init(self, request: Request) -> Response:
-        """The init segment of the window."""
-        return await self._live(request, generation=_number(request, "generation"))
-
-    async def live_fragment(self, request: Request) -> Response:
-        """A fragment of the window."""
-        return await self._live(request, sequence=_number(request, "sequence"))
-
-    async def _live(
-        self, request: Request, *, generation: int | None = None, sequence: int | None = None
-    ) -> Response:
-        media = await playback.open_live(self._house, request.path_params["token"])
-        if isinstance(media, Stored):
-            raise NotFound
-        data = await playback.live_bytes(self._house, media, generation=generation, sequence=sequence)
-        return _whole(request, data, media_type=AUDIO)
-
-    async def _playlist(self, request: Request, media: Stored, *, kind: str | None = None) -> Response:
+    async def playlist(self, request: Request, media: Stored, *, kind: str | None = None) -> Response:
+        """The playlist of what a link has opened."""
         index = await self._indexes.of(media)
         first = first_fragment_at(index, media.start_ms)
         playlist = render(index, first_fragment=first, ended=not media.growing, kind=kind)
         return playlist_response(request, playlist)
 
-    async def _bytes(self, request: Request, media: Stored) -> Response:
+    async def bytes_of(self, request: Request, media: Stored) -> Response:
+        """The bytes, or a range of them, of what a link has opened."""
         index = await self._indexes.of(media)
         size = index.size_bytes
         if not size:
@@ -168,19 +132,12 @@ class InvalidRange(InvalidInput):
         self.headers = {"Content-Range": f"bytes */{size}"}
 
 
-def _number(request: Request, name: str) -> int:
-    value = request.path_params[name]
-    if not value.isascii() or not value.isdigit() or len(value) > 12:
-        raise NotFound
-    return int(value)
-
-
 def playlist_response(request: Request, playlist: str) -> Response:
     """A playlist that nobody keeps."""
-    return _whole(request, playlist.encode(), media_type=HLS)
+    return whole(request, playlist.encode(), media_type=HLS)
 
 
-def _whole(request: Request, data: bytes, *, media_type: str) -> Response:
+def whole(request: Request, data: bytes, *, media_type: str) -> Response:
     """All of it, or 304 to who has it."""
     tag = entity_tag(data)
     if is_known(request.headers, tag):

@@ -23,10 +23,12 @@ class EngineRun:
         engine: AudioEngine,
         close: Callable[[], Awaitable[None]],
         kill: Callable[[], None] = lambda: None,
+        pid: int | None = None,
     ) -> None:
         self.engine = engine
         self.close = close
         self.kill = kill
+        self.pid = pid
 
 
 class Member:
@@ -78,7 +80,7 @@ class Attached:
 
     def run(self) -> EngineRun:
         """How the house reaches and ends it."""
-        return EngineRun(self.engine, self.hang_up, self.kill)
+        return EngineRun(self.engine, self.hang_up, self.kill, self.pid or None)
 
     async def hang_up(self) -> None:
         """Let it close its recordings and go, or come back. Until then it holds on to their folders."""

@@ -5,6 +5,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services import tickets
+from services.changes import again
 from services.errors import Forbidden, InvalidInput, NotFound
 from services.house import House
 from services.payments import BadNotice
@@ -33,7 +34,7 @@ class PaymentRoutes:
         except BadNotice as error:
             raise Forbidden("This message is not signed by the payment provider.") from error
         if standing is not None:
-            await tickets.settle(self._house, standing)
+            await again(lambda: tickets.settle(self._house, standing))
         return JSONResponse({"received": True})
 
 

@@ -50,7 +50,8 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         default="",
-        description="Database URL; empty is SQLite in the data folder. SQLite serves one server process.",
+        description="Database URL, sqlite:// or postgres://; empty is SQLite in the data folder. SQLite serves one"
+        " server process. Rows are not moved when it changes.",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -155,6 +156,11 @@ class Settings(BaseSettings):
     speakers: Count = Field(
         default=_RULES.speakers,
         description="Speakers beside host and co-hosts. Each costs CPU while they talk.",
+    )
+    live_waits: Count = Field(
+        default=_RULES.live_waits,
+        description="Requests for the next part of live Spaces that may wait at once. Beyond: 503, and players"
+        " with low latency ask again a second later.",
     )
     public_days: Count = Field(
         default=_RULES.retention.public_for.days,
@@ -315,6 +321,7 @@ class Settings(BaseSettings):
             reconnect_window=timedelta(seconds=self.reconnect_window_s),
             longest_space=timedelta(hours=self.longest_space_hours),
             speakers=self.speakers,
+            live_waits=self.live_waits,
             answers_kept=timedelta(hours=self.answers_kept_hours),
             disk_floor_bytes=self.disk_floor_mb * 1_000_000,
             ticket_hold=timedelta(minutes=self.ticket_hold_minutes),

@@ -99,7 +99,7 @@ class Peer:
         await self._peer.setLocalDescription(await self._peer.createOffer())
         answer = await exchange(self._peer.localDescription.sdp)
         await self._peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self._connected.wait()
 
     def pause(self) -> None:

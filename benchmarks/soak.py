@@ -74,7 +74,7 @@ async def soak(
 
 async def _measure(server: "_Server", house: "_House", *, say: Say, seconds: float) -> dict[str, Any]:
     before = await house.metrics()
-    begun_s, cpu_ms = time.monotonic(), server.cpu_ms()
+    begun_s, (cpu_ms, waited_ms) = time.monotonic(), server.cpu_ms()
     asking = asyncio.create_task(house.ask_on(), name="requests")
     memory: list[tuple[float, float]] = []
     while (passed_s := time.monotonic() - begun_s) < seconds:
@@ -95,7 +95,8 @@ async def _measure(server: "_Server", house: "_House", *, say: Say, seconds: flo
     ]
     return {
         "seconds": round(passed_s),
-        "cpu_ms_per_s": round((server.cpu_ms() - cpu_ms) / passed_s),
+        "cpu_ms_per_s": round((server.cpu_ms()[0] - cpu_ms) / passed_s),
+        "cpu_waited_ms_per_s": round((server.cpu_ms()[1] - waited_ms) / passed_s),
         "tick_late_p99_ms": percentile(late, 0.99),
         "tick_late_worst_ms": round(after["tick_late_worst_ms"], 1),
         "packets_dropped": round(after["packets_dropped"] - before["packets_dropped"]),
@@ -283,10 +284,11 @@ class _Server:
         )
         return server / 1024, media / 1024
 
-    def cpu_ms(self) -> float:
-        """Of both, since their start."""
+    def cpu_ms(self) -> tuple[float, float]:
+        """Of both, since their start: used, and waited for while something else ran on the core."""
         threads = [thread for pid in self._pids for thread in Path(f"/proc/{pid}/task").iterdir()]
-        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
+        spent = [(thread / "schedstat").read_text().split() for thread in threads]
+        return sum(int(row[0]) for row in spent) / 1e6, sum(int(row[1]) for row in spent) / 1e6
 
     def kernel_drops(self) -> int:
         """Datagrams that the kernel threw away because the media process did not read in time."""

@@ -36,7 +36,17 @@ _METHODS = frozenset(
     {
         *("open_room", "close_room", "stop_recording", "publish", "unpublish", "remove_participant"),
         *("listen", "unlisten", "has_session"),
-        *("set_muted", "live_window", "live_init", "live_fragment", "suspend", "ping", "stats", "retire"),
+        *(
+            "set_muted",
+            "live_window",
+            "live_init",
+            "live_fragment",
+            "live_part",
+            "suspend",
+            "ping",
+            "stats",
+            "retire",
+        ),
     }
 )
 
@@ -188,6 +198,10 @@ class RemoteEngine:
 
     async def live_fragment(self, space_id: str, sequence: int, /) -> bytes | None:
         data: bytes | None = await self._call("live_fragment", space_id, sequence)
+        return data
+
+    async def live_part(self, space_id: str, sequence: int, number: int, /) -> bytes | None:
+        data: bytes | None = await self._call("live_part", space_id, sequence, number)
         return data
 
     async def suspend(self) -> tuple[RecordingFacts, ...]:

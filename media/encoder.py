@@ -11,15 +11,15 @@ from functools import cache
 import av
 import numpy as np
 
-from media.mp4 import FRAME_SAMPLES, TIMESCALE_HZ, init_segment
+from media.mp4 import FRAME_SAMPLES, PART_FRAMES, TIMESCALE_HZ, init_segment
 from media.opus import Pcm
 
 BIT_RATE = 64_000
 # So many silent frames after sound still go through the encoder, which holds back two.
 _SILENCE_SETTLES_FRAMES = 3
 _HELD_BACK_FRAMES = 2
-# Encoding some 0.2 s at once keeps the encoder's tables in the CPU's cache: a third of the time.
-BATCH_FRAMES = 10
+# Encoding a whole part at once keeps the encoder's tables in the CPU's cache: a third of the time.
+BATCH_FRAMES = PART_FRAMES
 
 _NOTHING: Pcm = np.zeros(0, np.float32)
 _SILENCE: Pcm = np.zeros(FRAME_SAMPLES, np.float32)
@@ -90,9 +90,9 @@ class AacEncoder:
     def drain(self) -> list[bytes]:
         """Everything pushed so far, filled up to a whole frame with silence; then begins anew."""
         padding = -self._waiting_samples % FRAME_SAMPLES
-        if padding:
-            self.push(None, samples=padding)
-        frames = self._encode_waiting()
+        # The padding can make a batch full, which is encoded then and there.
+        frames = self.push(None, samples=padding) if padding else []
+        frames += self._encode_waiting()
         if self._codec is not None:
             for _ in range(_HELD_BACK_FRAMES):
                 frames += self._through_codec(_SILENCE)

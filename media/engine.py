@@ -76,18 +76,26 @@ class PublishAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFragment:
-    """One fragment in the sliding window of a room that is not recorded."""
+    """One fragment in the sliding window of a room that is not recorded, and how long its parts are.
+
+    The parts are told of the last few fragments alone.
+    """
 
     sequence: int
     duration_ms: float
+    parts_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveWindow:
-    """The last 60 s of a room, from memory. `generation` changes when the init segment does."""
+    """The last 60 s of a room, from memory. `generation` changes when the init segment does.
+
+    `growing` has the parts, perhaps none, of the fragment that comes next.
+    """
 
     generation: int
     fragments: tuple[LiveFragment, ...]
+    growing: LiveFragment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +250,9 @@ class AudioEngine(Protocol):
 
     async def live_fragment(self, space_id: str, sequence: int, /) -> bytes | None:
         """The bytes of one fragment of the window; None once it slid out."""
+
+    async def live_part(self, space_id: str, sequence: int, number: int, /) -> bytes | None:
+        """The bytes of one part of a fragment, also of one that grows; None when it is not there."""
 
     async def suspend(self) -> tuple[RecordingFacts, ...]:
         """Close the open fragment of every recording, for a shutdown. Rooms take no more audio."""

@@ -7,9 +7,9 @@ two marks, by repeating (delay grows) or dropping (delay shrinks) a few millisec
 one rule absorbs jitter, clock drift and publishers that send faster than real time to catch up.
 
 Promises: steps come in order; each packet is played at most once; memory is bounded by
-`max_packets`; what is dropped is counted. The delay goes back below `max_delay_ms` after a burst, but
-not at once: sound that is here is not thrown away unless more than `max_hold_ms` of it waits, and is
-sped up by 3 % at most.
+`max_packets`; what is dropped is counted. After a burst or a stall the delay goes back, but not at
+once: sound that is here is not thrown away unless more than `max_hold_ms` of it waits, and is sped up
+by 3 % at most.
 """
 
 from bisect import insort
@@ -29,7 +29,7 @@ class JitterConfig:
     start_delay_ms: int = 60
     low_mark_ms: int = 10  # a smaller lead than this adds delay
     high_mark_ms: int = 80  # a smallest lead above this takes delay away
-    max_delay_ms: int = 200
+    max_delay_ms: int = 1000  # what comes later than this is lost
     max_hold_ms: int = 2000
     max_packets: int = 256
     conceal_ms: int = 100  # longer losses fall silent
@@ -41,7 +41,7 @@ class JitterConfig:
 
 
 # For a room in which somebody listens in real time: half the delay, and a little more concealment.
-IN_CONVERSATION = JitterConfig(start_delay_ms=30, high_mark_ms=40)
+IN_CONVERSATION = JitterConfig(start_delay_ms=30, high_mark_ms=40, max_delay_ms=400)
 
 
 class StepKind(Enum):

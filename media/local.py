@@ -36,7 +36,7 @@ from media.recorder import Recorder
 from media.returns import Listener
 from media.room import Room
 from media.store import RecordingStore
-from media.ticker import TICKS_A_WAKE_UP, TICKS_A_WAKE_UP_IN_CONVERSATION, Ticker
+from media.ticker import Ticker
 
 if TYPE_CHECKING:
     # aiortc takes half a second to import; the first publisher brings it, or `warm_up`.
@@ -154,7 +154,7 @@ class LocalEngine:
         if not self._rooms:
             self.ticker.add(self._check)
         self._rooms[spec.space_id] = room
-        self.ticker.add(room.tick)
+        self.ticker.add(room.tick, pace=lambda: room.pace)
         return room
 
     async def close_room(self, space_id: str, /) -> RecordingFacts | None:
@@ -212,7 +212,6 @@ class LocalEngine:
         session_id = secrets.token_urlsafe(16)
         session = seat.session = self._new_session(session_id, seat.member)
         self._seats[session_id] = seat
-        self._set_pace()
         try:
             return PublishAnswer(session_id=session_id, sdp=await session.answer(offer))
         except BaseException:
@@ -238,6 +237,8 @@ class LocalEngine:
         if seat is None:
             return  # let go while it connected
         seat.member.connected = True
+        if seat.session is not None:
+            seat.session.wait_in(seat.room.ports)
         if isinstance(seat.member, Listener):
             return
         self._events.put(
@@ -280,12 +281,12 @@ class LocalEngine:
         seat = self._seats.pop(session_id, None)
         if seat is None:
             return
+        seat.room.ports.drain()  # what it sent before is still taken
         if seat.session is not None:
             self._own(seat.session.close(), name=f"close {session_id}")
         if isinstance(seat.member, Listener):
             seat.member.connected = False
             seat.room.remove_listener(seat.member)
-            self._set_pace()
             return
         seat.member.leave()
         self._packets_gone = _sum(self._packets_gone, seat.member.packets)
@@ -297,11 +298,6 @@ class LocalEngine:
                 replaced=seat.replaced,
             )
         )
-
-    def _set_pace(self) -> None:
-        """Tick in time where somebody listens in real time, else save the wake-ups."""
-        conversing = any(isinstance(seat.member, Listener) for seat in self._seats.values())
-        self.ticker.ticks_a_wake_up = TICKS_A_WAKE_UP_IN_CONVERSATION if conversing else TICKS_A_WAKE_UP
 
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         return self._holds(Publisher, space_id, participant_id, session_id) and self._end(session_id)
@@ -335,6 +331,9 @@ class LocalEngine:
 
     async def live_fragment(self, space_id: str, sequence: int, /) -> bytes | None:
         return self._room(space_id).window.fragment(sequence)
+
+    async def live_part(self, space_id: str, sequence: int, number: int, /) -> bytes | None:
+        return self._room(space_id).window.part(sequence, number)
 
     # --- the end ---
 
@@ -372,7 +371,7 @@ class LocalEngine:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
 
-    def _check(self, tick_ns: int) -> None:
+    def _check(self, tick_ns: int, *, ticks: int = 1) -> None:  # noqa: ARG002 - a listener of ticks
         if tick_ns < self._next_check_ns:
             return
         self._next_check_ns = tick_ns + CHECK_INTERVAL_NS

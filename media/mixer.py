@@ -14,13 +14,12 @@ from media.opus import Pcm
 from media.voice import TICK_SAMPLES
 
 LOOKAHEAD_SAMPLES = 240
-SUB_BLOCKS = TICK_SAMPLES // LOOKAHEAD_SAMPLES
 CEILING = 1.0
 RELEASE_PER_SUB_BLOCK = 0.025  # 5 ms of a 200 ms time constant
 
 
 class Limiter:
-    """Delays by 5 ms. Blocks are 960 samples."""
+    """Delays by 5 ms. Blocks are whole ticks of 960 samples."""
 
     def __init__(self) -> None:
         self._held = np.zeros(LOOKAHEAD_SAMPLES, np.float32)
@@ -31,10 +30,15 @@ class Limiter:
         """The previous block's last 5 ms and this one but for its last 5 ms, limited."""
         delayed = np.concatenate([self._held, block[:-LOOKAHEAD_SAMPLES]])
         self._held = block[-LOOKAHEAD_SAMPLES:].copy()
-        peaks = np.abs(block).reshape(SUB_BLOCKS, LOOKAHEAD_SAMPLES).max(axis=1)
-        targets = [CEILING / float(peak) if peak > CEILING else 1.0 for peak in peaks]
-        if self._gain == 1.0 and self._held_target == 1.0 and min(targets) == 1.0:
+        if (
+            self._gain == 1.0
+            and self._held_target == 1.0
+            and block.max() <= CEILING
+            and block.min() >= -CEILING
+        ):
             return delayed
+        peaks = np.abs(block).reshape(-1, LOOKAHEAD_SAMPLES).max(axis=1)
+        targets = [CEILING / float(peak) if peak > CEILING else 1.0 for peak in peaks]
         return delayed * self._envelope(targets)
 
     def _envelope(self, targets: Sequence[float]) -> NDArray[np.float32]:
@@ -75,15 +79,22 @@ class Mixer:
         other._limiter = self._limiter.fork()
         return other
 
-    def mix(self, voices: Sequence[Pcm]) -> Pcm | None:
-        """20 ms of the sum; the sound comes out 5 ms after it went in."""
+    def mix(self, voices: Sequence[Pcm], *, ticks: int = 1) -> Pcm | None:
+        """So many times 20 ms of the sum; the sound comes out 5 ms after it went in."""
         if not voices:
             if self._limiter.idle:
                 return None
-            return self._limiter.process(np.zeros(TICK_SAMPLES, np.float32))
+            return self._limiter.process(np.zeros(ticks * TICK_SAMPLES, np.float32))
         if len(voices) == 1:
             return self._limiter.process(voices[0])
         total = voices[0] + voices[1]
         for voice in voices[2:]:
             total += voice
         return self._limiter.process(total)
+
+
+def joined(parts: Sequence[tuple[Pcm | None, int]]) -> Pcm:
+    """Blocks, each with its length in ticks, as one; None is silence."""
+    return np.concatenate(
+        [pcm if pcm is not None else np.zeros(ticks * TICK_SAMPLES, np.float32) for pcm, ticks in parts]
+    )

@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 TIMESCALE_HZ = 48_000
 FRAME_SAMPLES = 1024
-FRAGMENT_FRAMES = 46  # 0.981 s: what a crash may lose
+# 320 ms, as long as sixteen ticks. A part is the shortest that can be played, and the most a crash may lose.
+PART_FRAMES = 15
+# Of whole parts: what a playlist lists, 960 ms.
+FRAGMENT_FRAMES = 3 * PART_FRAMES
 TRACK_ID = 1
 
 
@@ -80,8 +83,30 @@ _TFHD_FLAGS = 0x020000 | 0x08 | 0x10  # default-base-is-moof, default duration, 
 _TRUN_FLAGS = 0x000201  # data offset, sample sizes
 
 
+# Stands before the first part of each fragment, so that a file tells its fragments by itself.
+_STYP = _box(b"styp", b"msdh", pack(">I", 0), b"msdhcmfs")
+
+
 def fragment(frames: Sequence[bytes], *, sequence: int, start_frame: int) -> bytes:
-    """`moof` and `mdat` of AAC frames whose first begins at `start_frame` times 1024 samples."""
+    """As many parts as these frames need; `sequence` and `start_frame` are the first one's."""
+    pieces = [frames[at : at + PART_FRAMES] for at in range(0, len(frames), PART_FRAMES)]
+    parts = [
+        part(
+            piece,
+            sequence=sequence + number,
+            start_frame=start_frame + number * PART_FRAMES,
+            begins=not number,
+        )
+        for number, piece in enumerate(pieces)
+    ]
+    return b"".join(parts)
+
+
+def part(frames: Sequence[bytes], *, sequence: int, start_frame: int, begins: bool) -> bytes:
+    """`moof` and `mdat` of AAC frames whose first begins at `start_frame` times 1024 samples.
+
+    `begins` puts the mark of a fragment's first part before them.
+    """
     count = len(frames)
     sizes = [len(frame) for frame in frames]
     trun_bytes = 20 + 4 * count
@@ -95,11 +120,12 @@ def fragment(frames: Sequence[bytes], *, sequence: int, start_frame: int) -> byt
         *(20, b"tfdt", 0x01000000, start_frame * FRAME_SAMPLES),
         *(trun_bytes, b"trun", _TRUN_FLAGS, count, moof_bytes + 8),
     )
-    return b"".join([head, pack(f">{count}I", *sizes), pack(">I4s", 8 + sum(sizes), b"mdat"), *frames])
+    media = [head, pack(f">{count}I", *sizes), pack(">I4s", 8 + sum(sizes), b"mdat"), *frames]
+    return b"".join([_STYP, *media] if begins else media)
 
 
 class Fragment(NamedTuple):
-    """A `moof` with its `mdat` in the file."""
+    """A stretch of the file that can be played behind the init segment: a fragment, or a part of one."""
 
     offset: int
     length: int
@@ -112,7 +138,10 @@ class Fragment(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What of a file is whole. `frames` and `next_sequence` are where a next fragment goes on."""
+    """What of a file is whole. `frames` and `next_sequence` are where a next part goes on.
+
+    The last fragment may have fewer parts than it was to have; whatever is written behind it begins another.
+    """
 
     init_bytes: int
     fragments: tuple[Fragment, ...]
@@ -134,13 +163,14 @@ def _init_bytes(data: memoryview) -> int:
     return at
 
 
-def _read_fragment(data: memoryview, at: int, *, sequence: int, start_frame: int) -> Fragment | None:
-    """The fragment at an offset, if every field is what we would have written."""
-    if len(data) < at + _HEAD.size:
+def _read_part(data: memoryview, at: int, *, sequence: int, start_frame: int) -> Fragment | None:
+    """The part at an offset, if every field is what we would have written."""
+    head = _head_at(data, at)
+    if len(data) < head + _HEAD.size:
         return None
-    fields = _HEAD.unpack_from(data, at)
+    fields = _HEAD.unpack_from(data, head)
     moof_bytes, count = fields[0], fields[21]
-    if not 0 < count <= 4 * FRAGMENT_FRAMES or moof_bytes != _HEAD.size + 4 * count:
+    if not 0 < count <= PART_FRAMES or moof_bytes != _HEAD.size + 4 * count:
         return None
     traf_bytes = moof_bytes - 24
     wanted = (
@@ -149,33 +179,80 @@ def _read_fragment(data: memoryview, at: int, *, sequence: int, start_frame: int
         *(20, b"tfdt", 0x01000000, start_frame * FRAME_SAMPLES),
         *(20 + 4 * count, b"trun", _TRUN_FLAGS, count, moof_bytes + 8),
     )
-    if fields != wanted or len(data) < at + moof_bytes + 8:
+    mdat = head + moof_bytes
+    if fields != wanted or len(data) < mdat + 8:
         return None
-    mdat_bytes = int.from_bytes(data[at + moof_bytes : at + moof_bytes + 4], "big")
-    length = moof_bytes + mdat_bytes
-    if bytes(data[at + moof_bytes + 4 : at + moof_bytes + 8]) != b"mdat" or len(data) < at + length:
+    mdat_bytes = int.from_bytes(data[mdat : mdat + 4], "big")
+    if bytes(data[mdat + 4 : mdat + 8]) != b"mdat" or len(data) < mdat + mdat_bytes:
         return None
-    sizes = memoryview(data[at + _HEAD.size : at + moof_bytes])
-    total = sum(Struct(f">{count}I").unpack(sizes))
-    return Fragment(at, length, count) if total + 8 == mdat_bytes else None
+    total = sum(Struct(f">{count}I").unpack(data[head + _HEAD.size : mdat]))
+    return Fragment(at, mdat + mdat_bytes - at, count) if total + 8 == mdat_bytes else None
+
+
+def _head_at(data: memoryview, at: int) -> int:
+    """Where the `moof` of a part begins, behind a fragment's mark."""
+    return at + len(_STYP) if bytes(data[at : at + len(_STYP)]) == _STYP else at
 
 
 def scan(data: memoryview) -> Scan:
     """Read a file that may end anywhere. Never raises; stops at the first thing that is not ours."""
     at = init_bytes = _init_bytes(data)
     fragments: list[Fragment] = []
-    frames = 0
+    frames = parts = 0
     while at:
-        found = _read_fragment(data, at, sequence=len(fragments) + 1, start_frame=frames)
-        if found is None:
+        found = _read_part(data, at, sequence=parts + 1, start_frame=frames)
+        if found is None or not (begins(data, found) or fragments):
             break
-        fragments.append(found)
+        if begins(data, found):
+            fragments.append(found)
+        else:
+            fragments[-1] = joined(fragments[-1], found)
         frames += found.frames
+        parts += 1
         at += found.length
     return Scan(
         init_bytes=init_bytes,
         fragments=tuple(fragments),
         whole_bytes=at,
         frames=frames,
-        next_sequence=len(fragments) + 1,
+        next_sequence=parts + 1,
     )
+
+
+def begins(data: memoryview, found: Fragment) -> bool:
+    """Whether a part is its fragment's first."""
+    return _head_at(data, found.offset) != found.offset
+
+
+def joined(first: Fragment, second: Fragment) -> Fragment:
+    """Two neighbours as one."""
+    return Fragment(first.offset, first.length + second.length, first.frames + second.frames)
+
+
+def scan_parts(data: memoryview) -> list[Fragment]:
+    """The whole parts of a stretch of a file, which must begin with one. Never raises."""
+    parts: list[Fragment] = []
+    at = sequence = start_frame = 0
+    head = _head_at(data, 0)
+    if len(data) >= head + _HEAD.size:
+        fields = _HEAD.unpack_from(data, head)
+        sequence, start_frame = fields[5], fields[17] // FRAME_SAMPLES
+    while True:
+        found = _read_part(data, at, sequence=sequence, start_frame=start_frame)
+        if found is None:
+            return parts
+        parts.append(found)
+        at, sequence, start_frame = at + found.length, sequence + 1, start_frame + found.frames
+
+
+_TIME_AT = 68  # in the head, behind `tfdt`
+_TIME = Struct(">Q")
+
+
+def shift_times(data: bytearray, *, frames: int) -> None:
+    """Let every part of a stretch of a file, which must begin with one, be so many frames later."""
+    view = memoryview(data)
+    for found in scan_parts(view):
+        at = _head_at(view, found.offset) + _TIME_AT
+        (time,) = _TIME.unpack_from(data, at)
+        _TIME.pack_into(data, at, time + frames * FRAME_SAMPLES)

@@ -49,6 +49,8 @@ class LibopusEncoder:
         self._control: Callable[[int, int, int], int] = library.opus_encoder_ctl
         self._destroy: Callable[[int], None] = library.opus_encoder_destroy
         self._packet = ctypes.create_string_buffer(MAX_PACKET_BYTES)
+        self._input = np.zeros(FRAME_SAMPLES, np.float32)
+        self._input_pointer = self._input.ctypes.data
         self._independent = False
         self._control(self._state, _SET_BITRATE, BIT_RATE)
         self._control(self._state, _SET_COMPLEXITY, COMPLEXITY)
@@ -62,9 +64,9 @@ class LibopusEncoder:
         if independent is not self._independent:
             self._control(self._state, _SET_PREDICTION_DISABLED, int(independent))
             self._independent = independent
-        pcm = np.ascontiguousarray(pcm, np.float32)
+        self._input[:] = pcm
         length = self._encode_float(
-            self._state, pcm.ctypes.data, FRAME_SAMPLES, self._packet, MAX_PACKET_BYTES
+            self._state, self._input_pointer, FRAME_SAMPLES, self._packet, MAX_PACKET_BYTES
         )
         if length <= 0:
             raise RuntimeError(f"expected an Opus packet, got error {length}")

@@ -19,6 +19,7 @@ from aiortc import RTCRtpSender
 from aiortc.clock import current_ntp_time
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from media.datagrams import Onwards
 from media.opus import SAMPLE_RATE_HZ
 
 log = logging.getLogger(__name__)
@@ -143,13 +144,11 @@ class TrackOutlet:
 
 
 def _note_datagrams(protocol: Any, seen: Callable[[], None]) -> None:
-    onwards: Callable[[bytes, tuple[Any, ...]], None] = protocol.datagram_received
+    onwards = Onwards(protocol.datagram_received)
 
     def datagram_received(data: bytes, address: tuple[Any, ...]) -> None:
-        # aiortc would fall over an empty datagram.
-        if data:
-            seen()
-            onwards(data, address)
+        seen()
+        onwards(data, address)
 
     protocol.datagram_received = datagram_received
 

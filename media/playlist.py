@@ -12,13 +12,14 @@ from itertools import accumulate
 from math import ceil
 from pathlib import Path
 
-from media.engine import LiveWindow
+from media.engine import LiveFragment, LiveWindow
+from media.low_latency import Edge, low_latency, skippable
 from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, TIMESCALE_HZ, Fragment
 
 PROGRAMME = "programme.mp4"
 PLAYLIST = "programme.m3u8"
 ENDLIST = "#EXT-X-ENDLIST\n"
-# Every fragment but the last of a stretch is 0.981 s; RFC 8216 rounds to the nearest second.
+# Every fragment but the last of a stretch is 0.96 s; RFC 8216 rounds to the nearest second.
 TARGET_DURATION_S = ceil(FRAGMENT_FRAMES * FRAME_SAMPLES / TIMESCALE_HZ)
 
 # A fragment lasts 981 ms, so a clock that counts these is ahead of one that counts fragments.
@@ -138,11 +139,14 @@ def render(
     ended: bool | None = None,
     kind: str | None = None,
     start_s: float | None = None,
+    edge: Edge | None = None,
+    skip: bool = False,
 ) -> str:
     """The playlist from one fragment on: VOD when ended, else EVENT, if no `kind` is asked for.
 
     `first_fragment` is also the media sequence, so a fragment keeps its number when a trim moves.
-    `start_s` asks players to begin there (`EXT-X-START`), negative from the end.
+    `start_s` asks players to begin there (`EXT-X-START`), negative from the end. `edge` adds what players
+    with low latency read; `skip` leaves out what those have that asked for the changes alone.
     """
     over = index.ended if ended is None else ended
     skipped = frames_to_ms(sum(fragment.frames for fragment in index.fragments[:first_fragment]))
@@ -155,8 +159,20 @@ def render(
         uri=uri,
     )
     start = f"#EXT-X-START:TIME-OFFSET={start_s:.3f}\n" if start_s is not None else ""
-    entries = [entry(fragment, uri=uri) for fragment in index.fragments[first_fragment:]]
-    return "".join([head, start, *entries, ENDLIST if over else ""])
+    if over or edge is None:
+        entries = [entry(fragment, uri=uri) for fragment in index.fragments[first_fragment:]]
+        return "".join([head, start, *entries, ENDLIST if over else ""])
+    skipped_fragments = skippable(len(index.fragments) - first_fragment) if skip else 0
+    if skipped_fragments:
+        # A segment's tags are left out with it; the client has them (RFC 8216bis, section 4.4.5.2).
+        head = re.sub(r"#EXT-X-(MAP|PROGRAM-DATE-TIME):.*\n", "", head)
+        start = f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped_fragments}\n"
+    listed_from = first_fragment + skipped_fragments
+    entries = [
+        edge.parts_of(number) + entry(fragment, uri=uri)
+        for number, fragment in enumerate(index.fragments[listed_from:], listed_from)
+    ]
+    return "".join([low_latency(head), start, *entries, edge.tail()])
 
 
 def render_live_window(
@@ -177,10 +193,23 @@ def render_live_window(
     lines += [f"#EXT-X-MEDIA-SEQUENCE:{first}", f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.generation}"]
     lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
     lines.append(f'#EXT-X-MAP:URI="{init_uri.format(generation=window.generation)}"')
+    edge = edge_of(window)
     for fragment in window.fragments:
+        lines += edge.parts_of(fragment.sequence).splitlines()
         lines.append(f"#EXTINF:{fragment.duration_ms / 1000:.6f},")
         lines.append(fragment_uri.format(sequence=fragment.sequence))
-    return "\n".join(lines) + "\n" + (ENDLIST if ended else "")
+    text = "\n".join(lines) + "\n"
+    return text + ENDLIST if ended else low_latency(text) + edge.tail()
+
+
+def edge_of(window: LiveWindow) -> Edge:
+    """The newest parts of a window."""
+    growing = window.growing or LiveFragment(
+        sequence=window.fragments[-1].sequence + 1 if window.fragments else 0, duration_ms=0.0
+    )
+    told = [*window.fragments, growing]
+    parts = {fragment.sequence: tuple(ms / 1000 for ms in fragment.parts_ms) for fragment in told}
+    return Edge(next_fragment=growing.sequence, parts_s=parts)
 
 
 def render_index(

@@ -63,14 +63,14 @@ class Publisher:
         if isinstance(self._source, PcmQueue):
             self._source.end()
 
-    def on_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int) -> None:
+    def on_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int, at_ns: int = 0) -> None:
         if self._muted or self._leaving:
             return
         if not isinstance(self._source, Voice):
             jitter = JitterBuffer(config=self._jitter)
             self._source = Voice(decoder=new_decoder(), jitter=jitter, on_play=self._on_play)
             self._on_first_packet()
-        self._source.push(payload, sequence=sequence, timestamp=timestamp, ssrc=ssrc)
+        self._source.push(payload, sequence=sequence, timestamp=timestamp, ssrc=ssrc, at_ns=at_ns)
 
     def on_pcm(self, pcm: Pcm) -> None:
         if self._muted or self._leaving:
@@ -80,9 +80,9 @@ class Publisher:
             self._on_first_packet()
         self._source.push(pcm)
 
-    def pull(self) -> Pcm | None:
-        """The next 20 ms, `None` when nothing is to be heard."""
-        return self._source.pull() if self._source is not None else None
+    def pull(self, tick_ns: int = 0, *, ticks: int = 1) -> Pcm | None:
+        """So many times 20 ms, the first at `tick_ns`; `None` when nothing is to be heard."""
+        return self._source.pull(tick_ns, ticks=ticks) if self._source is not None else None
 
     @property
     def packets(self) -> tuple[int, int]:

@@ -2,8 +2,8 @@
 
 The timeline begins with the first audio. While somebody is connected to publish, every tick is
 written, silence included; while nobody is, nothing is, and what was missed is filled with silence as
-soon as somebody comes back. A crash loses at most the open fragment (0.98 s) and what is on its way.
-While the disk is full or refuses, nothing is written either; it is tried again every second.
+soon as somebody comes back. A crash loses at most the open part (0.32 s) and what is on its way. While
+the disk is full or refuses, it is tried again every second.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from media.engine import (
 )
 from media.gaps import GapBook
 from media.journal import Spoke
-from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES
+from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, PART_FRAMES
 from media.opus import SAMPLE_RATE_HZ, Pcm
 from media.playlist import frames_to_ms
 from media.repair import Repaired
@@ -67,6 +67,7 @@ class Recorder:
         self._meter = PeakMeter()
         self._tracks = Tracks()
         self._frames: list[bytes] = []
+        self._cut_frames = 0
         self._position_samples = 0
         self._started_at_ms: int | None = None
         self._tick_ns = 0
@@ -112,7 +113,7 @@ class Recorder:
         self._tracks = Tracks(repaired.tracks)
         self._encoder = AacEncoder()
         self._meter = PeakMeter(position_samples=self._position_samples)
-        self.state = RecorderState.STARTING
+        self.state, self.reason = RecorderState.STARTING, None
         self._disk.resume()
         if self._started_at_ms is not None:
             self.state = RecorderState.INTERRUPTED
@@ -146,8 +147,10 @@ class Recorder:
 
     # --- the timeline ---
 
-    def tick(self, block: Pcm | None, *, present: bool, tick_ns: int, first_audio_ms: int | None) -> None:
-        """20 ms of programme that begin at `tick_ns` on the monotonic clock.
+    def tick(
+        self, block: Pcm | None, *, present: bool, tick_ns: int, first_audio_ms: int | None, ticks: int = 1
+    ) -> None:
+        """So many times 20 ms of programme that begin at `tick_ns` on the monotonic clock.
 
         `present` is whether somebody is connected to publish, `first_audio_ms` the Unix time at which
         the room's first packet came.
@@ -171,7 +174,7 @@ class Recorder:
         elif not present:
             self._interrupt(GapCause.NO_PUBLISHER)
             return
-        self._put(block, tick_ns=tick_ns)
+        self._put(block, tick_ns=tick_ns, samples=ticks * TICK_SAMPLES)
 
     def keep_packet(
         self, participant_id: str, session: int, payload: bytes, *, tick_ns: int, offset_samples: int
@@ -235,7 +238,7 @@ class Recorder:
         passed_ns = self._time.passed_ns(tick_ns, started_at_ms=self._started_at_ms, written_ms=written_ms)
         return passed_ns * (SAMPLE_RATE_HZ // 1000) // 1_000_000
 
-    def _put(self, block: Pcm | None, *, tick_ns: int) -> None:
+    def _put(self, block: Pcm | None, *, tick_ns: int, samples: int) -> None:
         lag = self._expected_samples(tick_ns) - self._position_samples
         if lag >= _SMALL_LAG_SAMPLES:
             self._flush()
@@ -245,7 +248,7 @@ class Recorder:
             self._encode(None, samples=lag)
         elif lag < 0:  # rounding up to a whole frame put us ahead
             block = block[-lag:] if block is not None else None
-        self._encode(block, samples=TICK_SAMPLES + min(lag, 0))
+        self._encode(block, samples=samples + min(lag, 0))
 
     def _encode(self, block: Pcm | None, *, samples: int) -> None:
         if samples <= 0:
@@ -255,9 +258,9 @@ class Recorder:
         else:
             self._meter.add(block)
         self._position_samples += samples
-        wanted = FRAGMENT_FRAMES - len(self._frames)
+        wanted = PART_FRAMES - len(self._frames)
         self._frames += self._encoder.push(block, samples=samples, wanted=wanted)
-        while len(self._frames) >= FRAGMENT_FRAMES:
+        while len(self._frames) >= PART_FRAMES:
             self._cut()
 
     def _flush(self) -> None:
@@ -268,18 +271,28 @@ class Recorder:
         self._position_samples += padding
         while self._frames:
             self._cut()
+        self._keep()
 
     def _cut(self) -> None:
-        frames = self._frames[:FRAGMENT_FRAMES]
-        del self._frames[:FRAGMENT_FRAMES]
+        """A part: who listens live can have it from now on."""
+        frames = self._frames[:PART_FRAMES]
+        del self._frames[:PART_FRAMES]
+        self._queue(lambda: self._store.append(frames))
+        self._cut_frames += len(frames)
+        if self._cut_frames >= FRAGMENT_FRAMES:
+            self._keep()
+
+    def _keep(self) -> None:
+        """A fragment is complete, with all that belongs to it."""
+        frames, self._cut_frames = self._cut_frames, 0
         peaks, pages = self._meter.take(), self._tracks.take()
 
-        def append() -> None:
-            self._store.append(frames)
+        def keep() -> None:
+            self._store.end_fragment()
             self._store.append_peaks(peaks)
             self._store.append_tracks(pages)
 
-        self._queue(append, frames=len(frames))
+        self._queue(keep, frames=frames)
 
     def _fill(self, frames: int) -> None:
         self._meter.add_silence(frames * FRAME_SAMPLES)
@@ -371,7 +384,6 @@ class Recorder:
             self._emit_failed()
             return
         log.warning("recording %s goes on: the disk takes more again", self._recording_id)
-        self.reason = None
         self._go_on(found[0], cause=self._failed_by)
 
     def _tell(self, jobs: Sequence[Job]) -> None:

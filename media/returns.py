@@ -52,6 +52,12 @@ class Listener:
         self._at_samples += TICK_SAMPLES
 
 
+def _pieces(pcm: Pcm | None, *, ticks: int) -> list[Pcm | None]:
+    if pcm is None:
+        return [None] * ticks
+    return [pcm[at : at + TICK_SAMPLES] for at in range(0, ticks * TICK_SAMPLES, TICK_SAMPLES)]
+
+
 class _Stream:
     """One mix, encoded once a tick however many hear it."""
 
@@ -67,6 +73,10 @@ class _Stream:
         self.runs = True
         for pcm in before:
             self._encoder.encode(pcm if pcm is not None else _SILENCE)
+
+    def encode_all(self, pcm: Pcm | None, *, ticks: int) -> list[bytes | None]:
+        """Each tick's packet."""
+        return [self.encode(piece) for piece in _pieces(pcm, ticks=ticks)]
 
     def encode(self, pcm: Pcm | None) -> bytes | None:
         """This tick's packet; None when nothing need be sent."""
@@ -112,7 +122,7 @@ class ReturnMix:
         if all(other.participant_id != listener.participant_id for other in self.listeners):
             self._own.pop(listener.participant_id, None)
 
-    def prepare(self, spoken: Sequence[Spoken], *, mixer: Mixer) -> None:
+    def prepare(self, spoken: Sequence[Spoken], *, mixer: Mixer, ticks: int = 1) -> None:
         """Give a mix of their own to those who now speak, beginning with what the room's holds back."""
         audible = {who for who, pcm in spoken if max(pcm.max(), -pcm.min()) > AUDIBLE_PEAK}
         for who in {listener.participant_id for listener in self.listeners}:
@@ -122,23 +132,24 @@ class ReturnMix:
                     own = self._own[who] = _Own(mixer.fork())
                 own.quiet_ticks = 0
             elif own is not None:
-                own.quiet_ticks += 1
+                own.quiet_ticks += ticks
                 if own.quiet_ticks > QUIET_AFTER_TICKS:
                     del self._own[who]
 
-    def send(self, spoken: Sequence[Spoken], mixed: Pcm | None) -> None:
-        """This tick to everyone: `mixed` is the room's mix of all that was spoken."""
-        packets: dict[_Stream, bytes | None] = {}
+    def send(self, spoken: Sequence[Spoken], mixed: Pcm | None, *, ticks: int = 1) -> None:
+        """These ticks to everyone: `mixed` is the room's mix of all that was spoken."""
+        packets: dict[_Stream, list[bytes | None]] = {}
         streams = [self._stream_of(listener) for listener in self.listeners]
         self._shared.runs = self._shared in streams
         for who, own in self._own.items():
             others = [pcm for speaker, pcm in spoken if speaker != who]
-            packets[own.stream] = own.stream.encode(own.mixer.mix(others))
+            packets[own.stream] = own.stream.encode_all(own.mixer.mix(others, ticks=ticks), ticks=ticks)
         if self._shared.runs:
-            packets[self._shared] = self._shared.encode(mixed)
+            packets[self._shared] = self._shared.encode_all(mixed, ticks=ticks)
         for listener, stream in zip(self.listeners, streams, strict=True):
-            listener.take(packets[stream])
-        self._mixed_before.append(mixed)
+            for packet in packets[stream]:
+                listener.take(packet)
+        self._mixed_before.extend(_pieces(mixed, ticks=ticks))
 
     def _stream_of(self, listener: Listener) -> _Stream:
         own = self._own.get(listener.participant_id)

@@ -2,23 +2,26 @@
 
 from collections.abc import Callable
 
-from media.engine import EngineEvent, RecordingFacts, SpeakingChanged
+from media.engine import EngineEvent, RecorderState, RecordingFacts, SpeakingChanged
 from media.jitter import IN_CONVERSATION, JitterConfig
 from media.journal import Spoke
-from media.mixer import LOOKAHEAD_SAMPLES, Mixer
+from media.mixer import LOOKAHEAD_SAMPLES, Mixer, joined
 from media.opus import Pcm
+from media.port import Ports
 from media.publisher import Publisher
 from media.recorder import Recorder
 from media.returns import Listener, ReturnMix, Spoken
+from media.voice import MAX_TICKS, TICK_NS
 from media.window import WindowBuffer
 
-TICK_NS = 20_000_000
+# Where somebody listens in real time: more would be heard as delay, less costs wake-ups.
+TICKS_IN_CONVERSATION = 2
 # The longest that a jitter buffer holds, and some.
 MAX_DRAIN_TICKS = 150
 
 
 class Room:
-    """Driven by `tick`, every 20 ms of monotonic time. Publishers come and go between ticks."""
+    """Driven by `tick`, for every 20 ms of monotonic time. Publishers come and go between ticks."""
 
     def __init__(
         self,
@@ -33,12 +36,15 @@ class Room:
         self.publishers: list[Publisher] = []
         self.muted: set[str] = set()
         self.returns = ReturnMix()
+        self.ports = Ports()
         self._emit = emit
         self._now_ms = now_ms
         self._recorder = recorder
         self._mixer = Mixer()
         self._first_audio_ms: int | None = None
         self._tick_ns = 0
+        self._unwritten: list[tuple[Pcm | None, int]] = []
+        self._unwritten_ticks = 0
 
     @property
     def recorder(self) -> Recorder | None:
@@ -77,28 +83,40 @@ class Room:
 
     def set_muted(self, participant_id: str, *, muted: bool) -> None:
         """From the next packet on, also of sessions to come."""
+        self.ports.drain()  # what came before is judged by what held then
         (self.muted.add if muted else self.muted.discard)(participant_id)
         for publisher in self.publishers:
             if publisher.participant_id == participant_id:
                 publisher.muted = muted
 
-    def tick(self, tick_ns: int) -> None:
-        """Take 20 ms from every voice and pass their sum on."""
+    @property
+    def pace(self) -> int:
+        """How many ticks are made at once. Where somebody listens in real time, each in its time."""
+        return TICKS_IN_CONVERSATION if self.returns.listeners else MAX_TICKS
+
+    def tick(self, tick_ns: int, *, ticks: int = 1) -> None:
+        """Take so many times 20 ms from every voice, the first at `tick_ns`, and pass their sum on."""
+        if ticks > 1 and self._recorder is not None and self._recorder.state is RecorderState.STARTING:
+            for number in range(ticks):  # the programme begins with the tick that has the first sound
+                self.tick(tick_ns + number * TICK_NS)
+            return
         self._tick_ns = tick_ns
+        self.ports.drain()
         present = any(publisher.connected or not publisher.drained for publisher in self.publishers)
         spoken: list[Spoken] = []
         for publisher in self.publishers:
-            pcm = publisher.pull()
+            pcm = publisher.pull(tick_ns, ticks=ticks)
             if pcm is not None:
                 spoken.append((publisher.participant_id, pcm))
-            if publisher.detector.update(pcm):
+            if publisher.detector.update(pcm, ticks=ticks):
                 self._speaking_changed(publisher)
         if self.returns.listeners:
-            self.returns.prepare(spoken, mixer=self._mixer)
-        mixed = self._mixer.mix([pcm for _, pcm in spoken])
+            self.returns.prepare(spoken, mixer=self._mixer, ticks=ticks)
+        mixed = self._mixer.mix([pcm for _, pcm in spoken], ticks=ticks)
         if self.returns.listeners:
-            self.returns.send(spoken, mixed)
-        self._write(mixed, present=present)
+            self.returns.send(spoken, mixed, ticks=ticks)
+        self._tick_ns += (ticks - 1) * TICK_NS
+        self._collect(mixed, present=present, ticks=ticks)
         if any(publisher.leaving for publisher in self.publishers):
             self._let_go()
 
@@ -114,14 +132,42 @@ class Room:
                 offset_samples=at,
             )
 
-    def _write(self, mixed: Pcm | None, *, present: bool) -> None:
+    def _collect(self, mixed: Pcm | None, *, present: bool, ticks: int) -> None:
+        """Pass the programme on in long blocks: a short one costs nearly as much."""
+        recorder = self._recorder
+        goes_on = present and (recorder is None or recorder.state is RecorderState.RECORDING)
+        if not goes_on:
+            self._write_collected(until_ns=self._tick_ns - (ticks - 1) * TICK_NS)
+        self._unwritten.append((mixed, ticks))
+        self._unwritten_ticks += ticks
+        if not goes_on or self._unwritten_ticks >= MAX_TICKS:
+            self._write_collected(until_ns=self._tick_ns + TICK_NS, present=present)
+
+    def _write_collected(self, *, until_ns: int, present: bool = True) -> None:
+        """What has been mixed up to here goes to the recorder, or to the window."""
+        ticks = self._unwritten_ticks
+        if not ticks:
+            return
+        parts, self._unwritten, self._unwritten_ticks = self._unwritten, [], 0
+        mixed = parts[0][0]
+        if len(parts) > 1:
+            mixed = joined(parts) if any(pcm is not None for pcm, _ in parts) else None
+        self._write(mixed, present=present, tick_ns=until_ns - ticks * TICK_NS, ticks=ticks)
+
+    def _write(self, mixed: Pcm | None, *, present: bool, tick_ns: int, ticks: int) -> None:
         recorder = self._recorder
         if recorder is not None:
-            recorder.tick(mixed, present=present, tick_ns=self._tick_ns, first_audio_ms=self._first_audio_ms)
+            recorder.tick(
+                mixed,
+                present=present,
+                tick_ns=tick_ns,
+                first_audio_ms=self._first_audio_ms,
+                ticks=ticks,
+            )
         # Once the disk has failed, listeners go on from memory until the end: a player that has heard what
         # the file lacks cannot be led back to it.
         if (recorder is None or recorder.has_failed) and present and self._first_audio_ms is not None:
-            self.window.push(mixed)
+            self.window.push(mixed, ticks=ticks)
 
     def _let_go(self) -> None:
         gone = [publisher for publisher in self.publishers if publisher.leaving and publisher.drained]
@@ -135,20 +181,22 @@ class Room:
 
     def _speaking_changed(self, publisher: Publisher) -> None:
         speaking = publisher.detector.speaking
-        position_ms = self._recorder.position_ms if self._recorder is not None else None
+        position_ms = self._position_ms(after_ticks=publisher.detector.changed_at_tick)
         since_ms, publisher.speaking_since_ms = publisher.speaking_since_ms, position_ms
-        if not speaking and self._recorder is not None and since_ms is not None:
-            stretch = Spoke(
-                participant_id=publisher.participant_id,
-                start_ms=since_ms,
-                end_ms=self._recorder.position_ms,
-            )
+        if not speaking and self._recorder is not None and since_ms is not None and position_ms is not None:
+            stretch = Spoke(participant_id=publisher.participant_id, start_ms=since_ms, end_ms=position_ms)
             self._recorder.spoke(stretch)
         self._emit(
             SpeakingChanged(
                 space_id=self.space_id, participant_id=publisher.participant_id, speaking=speaking
             )
         )
+
+    def _position_ms(self, *, after_ticks: int) -> int | None:
+        """Where in the recording so many ticks from the start of this block are."""
+        if self._recorder is None:
+            return None
+        return self._recorder.position_ms + (self._unwritten_ticks + after_ticks) * TICK_NS // 1_000_000
 
     def _note_first_audio(self) -> None:
         if self._first_audio_ms is None:
@@ -164,6 +212,7 @@ class Room:
 
     async def stop_recording(self) -> RecordingFacts | None:
         """Finish the recording; from here on the programme lives in the window alone."""
+        self._write_collected(until_ns=self._tick_ns + TICK_NS)
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return None
@@ -180,5 +229,6 @@ class Room:
     async def suspend(self) -> RecordingFacts | None:
         """Play out and close the open fragment; another process will go on."""
         self.drain()
+        self._write_collected(until_ns=self._tick_ns + TICK_NS)
         recorder, self._recorder = self._recorder, None
         return await recorder.suspend() if recorder is not None else None

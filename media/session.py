@@ -20,6 +20,7 @@ from media.engine import EngineError, OfferRefused
 from media.ice import IceConfig
 from media.offer import Offer, answer_for, canonical_offer
 from media.outlet import PacketTrack, open_outlet
+from media.port import Port, Ports, take_over
 from media.returns import Listener
 from media.tap import PacketSink, attach
 
@@ -89,6 +90,7 @@ class Session:
         self._on_gone = on_gone
         self._gone = False
         self._line: _Line | None = None
+        self._connection: Any = None
         self._created_ns = monotonic_ns()
         servers = [RTCIceServer(urls=url) for url in config.servers]
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
@@ -116,8 +118,8 @@ class Session:
         bind, advertised = _addresses(self._config)
         await self._peer.setRemoteDescription(RTCSessionDescription(canonical_offer(offer), "offer"))
         transceiver = self._peer.getTransceivers()[0]
-        if bind is not None:
-            _bind(transceiver.receiver.transport.transport._connection, addresses=bind)
+        self._connection = transceiver.receiver.transport.transport._connection
+        _gather_on(self._connection, addresses=bind, monotonic_ns=self._monotonic_ns)
         self._prepare(transceiver)
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         self._line = self._open_line(transceiver, payload_type=offer.payload_type)
@@ -134,6 +136,12 @@ class Session:
         limit = LOST_AFTER_NS if self.connected else SETUP_TIMEOUT_NS
         if now_ns - since > limit:
             self._leave()
+
+    def wait_in(self, ports: Ports) -> None:
+        """From here on what comes is read when these ports are drained, where that can be."""
+        for protocol in self._connection._protocols if self._connection is not None else ():
+            if isinstance(protocol.transport, Port):
+                protocol.transport.wait_in(ports)
 
     async def close(self) -> None:
         """End the session; nothing more is heard of it. Can be called twice."""
@@ -196,11 +204,15 @@ class ListenSession(Session):
         return outlet
 
 
-def _bind(connection: Any, *, addresses: list[str]) -> None:
-    """Make aioice gather on these addresses; it would leave out loopback."""
+def _gather_on(connection: Any, *, addresses: list[str] | None, monotonic_ns: Callable[[], int]) -> None:
+    """Make aioice gather on these addresses (it would leave out loopback), and take its sockets over."""
     gather = connection.get_component_candidates
 
     async def gather_on(**arguments: Any) -> Any:
-        return await gather(**{**arguments, "addresses": addresses})
+        chosen = {"addresses": addresses} if addresses is not None else {}
+        found = await gather(**{**arguments, **chosen})
+        for protocol in connection._protocols:
+            take_over(protocol, monotonic_ns=monotonic_ns)
+        return found
 
     connection.get_component_candidates = gather_on

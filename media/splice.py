@@ -5,16 +5,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from struct import Struct
 
-from media.mp4 import FRAME_SAMPLES, Fragment
+from media.mp4 import Fragment, shift_times
 from media.playlist import Index
 
 _CHUNK_BYTES = 256 * 1024
-# Where a fragment of ours has its `tfdt` and the decode time in it (media/mp4.py fixes the layout).
-_TFDT = slice(60, 64)
-_TIME_AT = 68
-_TIME = Struct(">Q")
 
 
 class Splice:
@@ -23,7 +18,8 @@ class Splice:
     def __init__(self, index: Index, *, first: int, last: int) -> None:
         self._init_bytes = index.init_bytes
         self._fragments = index.fragments[first:last]
-        self._shift = sum(fragment.frames for fragment in index.fragments[:first]) * FRAME_SAMPLES
+        # Decode times count from the first fragment of the splice.
+        self._shift_frames = sum(fragment.frames for fragment in index.fragments[:first])
         self._ends = list(
             accumulate((fragment.length for fragment in self._fragments), initial=self._init_bytes)
         )
@@ -44,7 +40,8 @@ class Splice:
                 run = self._run(number, end)
                 file.seek(run[0].offset)
                 data = bytearray(file.read(sum(fragment.length for fragment in run)))
-                self._shift_times(data, run)
+                if self._shift_frames:
+                    shift_times(data, frames=-self._shift_frames)
                 begin = self._ends[number]
                 if begin + len(data) <= at:
                     return
@@ -61,14 +58,3 @@ class Splice:
             run.append(self._fragments[place])
             size += self._fragments[place].length
         return run
-
-    def _shift_times(self, data: bytearray, run: list[Fragment]) -> None:
-        """Let decode times count from the first fragment of the splice."""
-        if not self._shift:
-            return
-        at = 0
-        for fragment in run:
-            if data[at + _TFDT.start : at + _TFDT.stop] == b"tfdt" and len(data) >= at + _TIME_AT + 8:
-                (time,) = _TIME.unpack_from(data, at + _TIME_AT)
-                _TIME.pack_into(data, at + _TIME_AT, time - self._shift)
-            at += fragment.length

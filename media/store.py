@@ -8,7 +8,7 @@ from media.claim import Claim, claim
 from media.disk import Reserve
 from media.encoder import programme_init, silent_frame
 from media.journal import JOURNAL, track_begun
-from media.mp4 import FRAGMENT_FRAMES, Fragment, fragment
+from media.mp4 import FRAGMENT_FRAMES, PART_FRAMES, Fragment, fragment, joined, part
 from media.playlist import ENDLIST, PLAYLIST, PROGRAMME, entry, header
 from media.repair import Repaired, repair_files
 from media.tracks import TRACKS, Pages
@@ -19,9 +19,9 @@ _SILENT_FRAGMENTS_A_WRITE = 256
 
 
 class RecordingStore:
-    """Appends whole fragments: bytes first, on disk, then the playlist's line.
+    """Appends parts, which can be read at once; three are a fragment, which is on disk before the playlist names it.
 
-    After an `OSError` the file is cut back to its last whole fragment; `reopen` repairs what else was torn.
+    After an `OSError` the file is cut back to its last whole part; `reopen` repairs what else was torn.
     """
 
     def __init__(self, directory: str | Path, *, reserve: Reserve | None = None) -> None:
@@ -34,6 +34,7 @@ class RecordingStore:
         self._started_at_ms: int | None = None
         self.frames = 0
         self.size_bytes = 0
+        self._growing: Fragment | None = None
 
     def open(self) -> Repaired:
         """Repair what is there, so that writing can go on behind it."""
@@ -45,6 +46,7 @@ class RecordingStore:
         self._next_sequence = repaired.scan.next_sequence
         self.frames = repaired.scan.frames
         self.size_bytes = repaired.scan.whole_bytes
+        self._growing = None
         return repaired
 
     @property
@@ -68,24 +70,54 @@ class RecordingStore:
         self._started_at_ms = at_ms
 
     def append(self, frames: Sequence[bytes]) -> None:
-        """One fragment."""
-        self._write([fragment(frames, sequence=self._next_sequence, start_frame=self.frames)], [len(frames)])
+        """One part. One that is shorter than others is its fragment's last."""
+        growing = self._growing
+        data = part(frames, sequence=self._next_sequence, start_frame=self.frames, begins=growing is None)
+        init = self._write_bytes([data])
+        self._next_sequence += 1
+        written = Fragment(self.size_bytes - len(data), len(data), len(frames))
+        self.frames += len(frames)
+        growing = self._growing = joined(growing, written) if growing is not None else written
+        if init:
+            self._append_playlist(init)
+        if len(frames) < PART_FRAMES or growing.frames >= FRAGMENT_FRAMES:
+            self.end_fragment()
+
+    def end_fragment(self) -> None:
+        """What comes next begins another fragment."""
+        growing, self._growing = self._growing, None
+        if growing is None:
+            return
+        try:
+            os.fdatasync(self._programme)
+        except OSError:
+            self._cut_back(to_bytes=growing.offset, frames=self.frames - growing.frames)
+            raise
+        self._append_playlist(entry(growing))
 
     def append_silence(self, frames: int) -> None:
         """So many frames of silence, in fragments of the usual length."""
+        self.end_fragment()
         quiet = [silent_frame()] * FRAGMENT_FRAMES
         while frames > 0:
             pieces: list[bytes] = []
-            counts: list[int] = []
+            lines, sequence = "", self._next_sequence
+            start, at = self.frames, self.size_bytes or len(programme_init())
             while frames > 0 and len(pieces) < _SILENT_FRAGMENTS_A_WRITE:
                 count = min(frames, FRAGMENT_FRAMES)
-                start = self.frames + sum(counts)
-                pieces.append(
-                    fragment(quiet[:count], sequence=self._next_sequence + len(pieces), start_frame=start)
-                )
-                counts.append(count)
-                frames -= count
-            self._write(pieces, counts)
+                pieces.append(fragment(quiet[:count], sequence=sequence, start_frame=start))
+                lines += entry(Fragment(at, len(pieces[-1]), count))
+                sequence += -(-count // PART_FRAMES)
+                start, at, frames = start + count, at + len(pieces[-1]), frames - count
+            before_bytes = self.size_bytes
+            init = self._write_bytes(pieces)
+            try:
+                os.fdatasync(self._programme)
+            except OSError:
+                self._cut_back(to_bytes=before_bytes, frames=self.frames)
+                raise
+            self._next_sequence, self.frames = sequence, start
+            self._append_playlist(init + lines)
 
     def append_peaks(self, peaks: bytes) -> None:
         """Peaks of what was appended; not synced, for a repair can do without them."""
@@ -111,6 +143,7 @@ class RecordingStore:
 
     def end(self) -> None:
         """The playlist is complete."""
+        self.end_fragment()
         if self.frames:
             self._append_playlist(ENDLIST)
 
@@ -130,28 +163,28 @@ class RecordingStore:
             self._claim.close()
             self._claim = None
 
-    def _write(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None:
+    def _write_bytes(self, pieces: Sequence[bytes]) -> str:
+        """Append; the playlist's head when these are the first bytes of all."""
         if self._programme < 0:
             path = self._folder / PROGRAMME
             self._programme = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
             _sync_folder(self._folder)
         init = b"" if self._init_bytes else programme_init()
+        data = init + b"".join(pieces)
         try:
-            _write_all(self._programme, init + b"".join(pieces))
-            os.fdatasync(self._programme)
+            _write_all(self._programme, data)
         except OSError:
-            os.ftruncate(self._programme, self.size_bytes)
+            self._cut_back(to_bytes=self.size_bytes, frames=self.frames)
             raise
-        lines = ""
-        if init:
-            self._init_bytes = self.size_bytes = len(init)
-            lines = header(init_bytes=len(init), started_at_ms=self._started_at_ms, uri=PROGRAMME)
-        for piece, count in zip(pieces, counts, strict=True):
-            lines += entry(Fragment(self.size_bytes, len(piece), count))
-            self.size_bytes += len(piece)
-            self.frames += count
-        self._next_sequence += len(pieces)
-        self._append_playlist(lines)
+        self.size_bytes += len(data)
+        if not init:
+            return ""
+        self._init_bytes = len(init)
+        return header(init_bytes=len(init), started_at_ms=self._started_at_ms, uri=PROGRAMME)
+
+    def _cut_back(self, *, to_bytes: int, frames: int) -> None:
+        os.ftruncate(self._programme, to_bytes)
+        self.size_bytes, self.frames = to_bytes, frames
 
     def _append_playlist(self, lines: str) -> None:
         with (self._folder / PLAYLIST).open("a", encoding="ascii") as file:

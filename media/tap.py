@@ -17,7 +17,9 @@ import pylibsrtp
 from aiortc import RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError
 
+from media.datagrams import Onwards
 from media.opus import Pcm
+from media.port import Port, is_rtp
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,8 @@ _RTP_HEADER_BYTES = 12
 class PacketSink(Protocol):
     """Who is given the sound."""
 
-    def on_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int) -> None:
-        """One Opus packet, as it came."""
+    def on_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int, at_ns: int) -> None:
+        """One Opus packet, as it came, and when."""
 
     def on_pcm(self, pcm: Pcm) -> None:
         """Sound that was decoded on the way, 48 kHz mono."""
@@ -116,22 +118,24 @@ class SocketTap:
         self._closed = True
 
     def _hook(self, protocol: Any) -> None:
-        onwards: Callable[[bytes, tuple[Any, ...]], None] = protocol.datagram_received
+        onwards = Onwards(protocol.datagram_received)
 
         def datagram_received(data: bytes, address: tuple[Any, ...]) -> None:
-            # A DTLS record or STUN message is longer; aiortc would fall over an empty one.
+            # A DTLS record or STUN message is longer.
             if len(data) <= _RTP_HEADER_BYTES:
                 return
-            self.last_seen_ns = self._monotonic_ns()
-            # RFC 7983 and RFC 5761: 128 to 191 is RTP or RTCP, of which types 64 to 95 are RTCP.
-            if 127 < data[0] < 192 and not 64 <= data[1] & 0x7F < 96:
-                self._take(data)
+            if is_rtp(data):
+                self._take(data, self._monotonic_ns())
             else:
+                self.last_seen_ns = self._monotonic_ns()
                 onwards(data, address)
 
         protocol.datagram_received = datagram_received
+        if isinstance(protocol.transport, Port):
+            protocol.transport.on_rtp = self._take
 
-    def _take(self, protected: bytes) -> None:
+    def _take(self, protected: bytes, at_ns: int) -> None:
+        self.last_seen_ns = at_ns
         if self._srtp is None:
             self._srtp = self._dtls._rx_srtp
         if self._closed or self._srtp is None:
@@ -151,7 +155,9 @@ class SocketTap:
             self._begin(ssrc, sequence=sequence)
         self._reception.add(sequence)
         if end > offset:
-            self._sink.on_packet(data[offset:end], sequence=sequence, timestamp=timestamp, ssrc=ssrc)
+            self._sink.on_packet(
+                data[offset:end], sequence=sequence, timestamp=timestamp, ssrc=ssrc, at_ns=at_ns
+            )
 
     def _begin(self, ssrc: int, *, sequence: int) -> None:
         """Let the stack report on the current stream alone; a sender may not fill its tables."""

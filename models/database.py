@@ -6,9 +6,12 @@ from typing import Any
 
 from tortoise import Tortoise
 from tortoise.context import TortoiseContext
+from tortoise.exceptions import ConfigurationError
 from tortoise.migrations.api import migrate as run_migrations
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.writer import MigrationWriter
+
+from models import postgres
 
 TABLES = (
     "access_token",
@@ -58,10 +61,12 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite://{path}"
 
 
-def _connection(url: str) -> str | dict[str, Any]:
-    """SQLite comes with our client and pragmas; every other URL is Tortoise's to read."""
+def _connection(url: str) -> dict[str, Any]:
+    """Both databases come with clients of ours."""
+    if url.startswith(postgres.SCHEMES):
+        return postgres.connection(url)
     if not url.startswith(_SQLITE):
-        return url
+        raise ConfigurationError("expected a database URL that begins with sqlite:// or postgres://")
     return {"engine": "models.sqlite", "credentials": {"file_path": url.removeprefix(_SQLITE), **_PRAGMAS}}
 
 
@@ -92,9 +97,10 @@ async def close() -> None:
 
 
 async def migrate(url: str) -> None:
-    """Bring the database to the newest migration; an up-to-date one is left alone."""
+    """Bring the database to the newest migration, one process at a time; an up-to-date one is left alone."""
     try:
-        await run_migrations(config=config(url))
+        async with postgres.migrating(url):
+            await run_migrations(config=config(url))
     finally:
         # A connection that stays open has a thread, and that thread would keep a failed start from ending.
         await Tortoise.close_connections()

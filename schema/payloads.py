@@ -18,11 +18,11 @@ from schema.spaces import Participant, Space
 from schema.tickets import Ticket
 from schema.timeline import TimelineItem
 from services import tokens
-from services.errors import ErrorCode, SpacesError, Unavailable
+from services.changes import again
+from services.errors import DATABASE_RETRY_MS, ErrorCode, SpacesError, Unavailable
 
 log = structlog.get_logger(__name__)
 
-_RETRY_AFTER_MS = 5000
 _ERRORS = "What went wrong; empty on success. With errors nothing has changed."
 
 
@@ -62,18 +62,21 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
 
         @functools.wraps(resolver)
         async def guarded(root: Any, info: Info, **arguments: Any) -> Any:
-            info.context.refresh()
-            try:
+            async def attempt() -> Any:
+                info.context.refresh()
                 if info.context.refusal is not None:
                     raise info.context.refusal
                 tokens.check_mutation(info.context.viewer, info.field_name)
                 await info.context.renew()
                 return await resolver(root, info, **arguments)
+
+            try:
+                return await again(attempt)
             except SpacesError as error:
                 return _refused(info.context, payload, error)
-            except OperationalError:
-                log.exception("the database refused a change", mutation=info.field_name)
-                return _refused(info.context, payload, Unavailable(retry_after_ms=_RETRY_AFTER_MS))
+            except OperationalError as error:
+                log.error("the database refused a change", mutation=info.field_name, reason=str(error))
+                return _refused(info.context, payload, Unavailable(retry_after_ms=DATABASE_RETRY_MS))
             finally:
                 info.context.refresh()
 

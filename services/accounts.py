@@ -270,8 +270,10 @@ async def unfollow(house: House, viewer: Viewer, account_id: UUID) -> Account:
 
 async def count_follow(follower_id: UUID, followee_id: UUID, by: int) -> None:
     """Write that one more, or one less, follows."""
-    await Account.filter(id=follower_id).update(following_count=F("following_count") + by)
-    await Account.filter(id=followee_id).update(follower_count=F("follower_count") + by)
+    counts = [(follower_id, "following_count"), (followee_id, "follower_count")]
+    # In the order of ids: two who follow each other at once would else wait for one another.
+    for account_id, column in sorted(counts):
+        await Account.filter(id=account_id).update(**{column: F(column) + by})
 
 
 async def promote(house: House, handle: str) -> Account:

@@ -16,6 +16,7 @@ import orjson
 from tortoise.transactions import in_transaction
 
 from models.audit_entry import AuditEntry
+from models.dialect import Lock, alone
 from models.fields import to_ms
 from services.signing import BadSignature, Signer
 
@@ -66,7 +67,7 @@ class AuditHead:
         """The head that was signed last; None when there is none. Raises BadSignature. Blocks."""
         if not self._path.exists():
             return None
-        facts = self._signer.verify(self._path.read_text("ascii", errors="replace"), kind=_KIND)
+        facts = self._signer.verify(self._path.read_text(errors="replace"), kind=_KIND)
         return Head(number=facts["number"], hash=facts["hash"])
 
 
@@ -90,6 +91,7 @@ async def seal(signed: AuditHead) -> int:
     done = 0
     while True:
         async with in_transaction():
+            await alone(Lock.AUDIT_CHAIN)
             last = await AuditEntry.filter(number__isnull=False).order_by("-number").first()
             before, number = (last.hash or _FIRST, last.number or 0) if last else (_FIRST, 0)
             waiting = await AuditEntry.filter(hash=None, number=None).order_by("id").limit(_BATCH)

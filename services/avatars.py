@@ -7,7 +7,7 @@ from uuid import UUID
 
 from models.account import Account
 from models.avatar import Avatar
-from services.changes import change
+from services.changes import again, change
 from services.errors import InvalidInput, NotFound, RateLimited
 from services.house import House
 from services.viewers import Viewer
@@ -39,14 +39,18 @@ async def put(house: House, viewer: Viewer, data: bytes) -> Account:
     async with _at_once:
         picture = await asyncio.to_thread(remake, data)
     digest = hashlib.sha256(picture).hexdigest()
-    async with change(house) as made:
-        if not await Account.filter(id=account.id, deleted_at=None).update(avatar_digest=digest):
-            raise NotFound
-        await Avatar.update_or_create(
-            account_id=account.id, defaults={"digest": digest, "picture": picture, "made_at": made.now}
-        )
+    await again(lambda: _keep(house, account.id, digest, picture))
     await account.refresh_from_db()
     return account
+
+
+async def _keep(house: House, account_id: UUID, digest: str, picture: bytes) -> None:
+    async with change(house) as made:
+        if not await Account.filter(id=account_id, deleted_at=None).update(avatar_digest=digest):
+            raise NotFound
+        await Avatar.update_or_create(
+            account_id=account_id, defaults={"digest": digest, "picture": picture, "made_at": made.now}
+        )
 
 
 async def remove(house: House, viewer: Viewer) -> None:

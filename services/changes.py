@@ -1,14 +1,18 @@
 """A change: rows and what others hear of them, in one transaction; told after the commit."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from models.audit_entry import AuditEntry
+from models.dialect import Clash, Lock, alone
 from models.participant import Participant
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space
@@ -19,6 +23,10 @@ from services.bus import TIMELINE, space_topic
 from services.errors import NotFound
 from services.house import House
 
+T = TypeVar("T")
+
+_ATTEMPTS = 4
+
 
 class Change:
     """What one transaction writes for others: events, card events, audit entries, wake-ups."""
@@ -26,6 +34,7 @@ class Change:
     def __init__(self, now: datetime) -> None:
         self.now = now
         self.topics: set[str] = set()
+        self._cards: list[TimelineEvent] = []
 
     async def space(self, space_id: UUID) -> Space:
         """The Space, locked until the commit. Raises NotFound."""
@@ -33,6 +42,15 @@ class Change:
         if space is None:
             raise NotFound
         return space
+
+    async def recording(self, recording_id: UUID) -> tuple[Space, Recording] | None:
+        """A recording after its Space, both locked until the commit; None when there is none."""
+        seen = await Recording.get_or_none(id=recording_id)
+        if seen is None:
+            return None
+        space = await self.space(seen.space_id)
+        recording = await Recording.select_for_update().get_or_none(id=recording_id)
+        return None if recording is None else (space, recording)
 
     async def tell_space(
         self,
@@ -64,16 +82,24 @@ class Change:
     async def tell_timeline(
         self, item: TimelineItem, kind: TimelineEventKind, *, public_kind: TimelineEventKind | None = None
     ) -> None:
-        """Write what happened to a card, and what of it anonymous timelines hear."""
+        """Tell what happened to a card, and what of it anonymous timelines hear."""
         self.topics.add(TIMELINE)
-        await TimelineEvent.create(
-            at=self.now,
-            kind=kind,
-            item_id=item.id,
-            author_id=item.author_id,
-            host_id=item.host_id,
-            public_kind=public_kind,
+        self._cards.append(
+            TimelineEvent(
+                at=self.now,
+                kind=kind,
+                item_id=item.id,
+                author_id=item.author_id,
+                host_id=item.host_id,
+                public_kind=public_kind,
+            )
         )
+
+    async def number_cards(self) -> None:
+        """Write the events of cards, as the last of the transaction: so their ids come in the order of commits."""
+        if self._cards:
+            await alone(Lock.CARD_EVENTS)
+            await TimelineEvent.bulk_create(self._cards)
 
     async def audit(
         self,
@@ -107,13 +133,45 @@ def recording_facts(recording: Recording | None) -> dict[str, Any]:
     }
 
 
+@dataclass(slots=True)
+class _Attempt:
+    has_committed: bool = False
+
+
+_attempts: ContextVar[tuple[_Attempt, ...]] = ContextVar("attempts", default=())
+
+
 @asynccontextmanager
 async def change(house: House) -> AsyncIterator[Change]:
-    """One transaction. After its commit everyone concerned is woken; on an error nothing has happened."""
+    """One transaction. After its commit everyone concerned is woken; on an error nothing has happened.
+
+    Raises Clash when another one got in its way: see `again`.
+    """
     async with in_transaction():
         made = Change(house.clock.now())
         yield made
+        await made.number_cards()
+    for attempt in _attempts.get():
+        attempt.has_committed = True
     house.bus.wake(made.topics)
+
+
+async def again(work: Callable[[], Awaitable[T]]) -> T:
+    """Run `work`, and once more whenever a race with another transaction has undone it before it changed anything.
+
+    A row that breaks a constraint is such a race too: at the next attempt the rules see the row that was quicker.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        attempt = _Attempt()
+        before = _attempts.set((*_attempts.get(), attempt))
+        try:
+            return await work()
+        except (Clash, IntegrityError):
+            if attempt.has_committed:
+                raise
+        finally:
+            _attempts.reset(before)
+    return await work()
 
 
 def new_id() -> UUID:

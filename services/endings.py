@@ -50,7 +50,7 @@ async def end_at(house: House, space_id: UUID, *, at: datetime, actor_id: UUID |
         space.participant_count = 0
         space.host_lost_at = None
         await space.save()
-        recording = await Recording.get_or_none(space_id=space.id)
+        recording = await Recording.select_for_update().get_or_none(space_id=space.id)
         if recording is not None and recording.status in ICON_ON:
             await recordings.begin_finalising(made, space, recording)
         else:

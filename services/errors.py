@@ -92,6 +92,10 @@ class RateLimited(SpacesError):
     code, status = ErrorCode.RATE_LIMITED, 429
 
 
+# When to ask again while the database does not answer.
+DATABASE_RETRY_MS = 5000
+
+
 class Unavailable(SpacesError):
     """A part of the service cannot be reached right now. Try again after `retryAfterMs`."""
 

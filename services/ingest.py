@@ -248,7 +248,7 @@ class Ingest:
             return
         async with change(self._house) as made:
             space = await made.space(UUID(event.space_id))
-            recording = await Recording.get_or_none(id=UUID(event.facts.recording_id))
+            recording = await Recording.select_for_update().get_or_none(id=UUID(event.facts.recording_id))
             if recording is None or recording.status not in ICON_ON:
                 return
             take_facts(recording, event.facts)
@@ -260,6 +260,7 @@ class Ingest:
 
     async def _connection(self, space_id: str, account_id: str, *, connected: bool) -> None:
         async with change(self._house) as made:
+            await made.space(UUID(space_id))
             found = await Participant.get_or_none(
                 space_id=UUID(space_id), account_id=UUID(account_id), left_at=None
             )

@@ -72,12 +72,14 @@ async def review(
     note = _reason(note, "note")
     facts = await _stop_if_live(house, recording_id) if decision is Decision.VIOLATION else None
     async with change(house) as made:
-        recording = await _locked(recording_id)
+        found = await made.recording(recording_id)
+        if found is None:
+            raise NotFound(path=["recordingId"])
+        space, recording = found
         require_copy(recording, "review")
         if decision is Decision.VIOLATION and status_at(recording, made.now) not in GONE:
             recordings.take_facts(recording, facts)
             begin_review(recording, house.policies.of(recording), made.now)
-            space = await made.space(recording.space_id)
             await move_and_tell(made, space, recording, RecordingStatus.TAKEN_DOWN)
             await notifications.of_recording(
                 house, made, NotificationKind.RECORDING_TAKEN_DOWN, recording, [recording.host_id]

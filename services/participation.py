@@ -51,7 +51,9 @@ async def _live_space(made: Change, viewer: Viewer, space_id: UUID) -> Space:
 
 
 async def _present(space: Space, account_id: UUID) -> Participant:
-    found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
+    found = await Participant.select_for_update().get_or_none(
+        space_id=space.id, account_id=account_id, left_at=None
+    )
     if found is None:
         raise Conflict("You are not in this Space. Join it first with joinSpace.")
     return found
@@ -62,7 +64,7 @@ async def join(house: House, viewer: Viewer, space_id: UUID, *, platform: Platfo
     account = viewer.signed_in()
     async with change(house) as made:
         space = await _live_space(made, viewer, space_id)
-        found = await Participant.get_or_none(space_id=space.id, account_id=account.id)
+        found = await Participant.select_for_update().get_or_none(space_id=space.id, account_id=account.id)
         if found is not None and found.removed_at is not None:
             raise Forbidden("You were removed from this Space and cannot come back into it.")
         if not await is_admitted(viewer, space):
@@ -137,7 +139,9 @@ async def leave(house: House, viewer: Viewer, space_id: UUID) -> Space:
     account = viewer.signed_in()
     async with change(house) as made:
         space = await _live_space(made, viewer, space_id)
-        found = await Participant.get_or_none(space_id=space.id, account_id=account.id, left_at=None)
+        found = await Participant.select_for_update().get_or_none(
+            space_id=space.id, account_id=account.id, left_at=None
+        )
         if found is None:
             return space
         quiet = _is_quiet(house, space, found)
@@ -225,7 +229,9 @@ async def set_role(
     me = viewer.signed_in()
     async with change(house) as made:
         space = await _live_space(made, viewer, space_id)
-        found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
+        found = await Participant.select_for_update().get_or_none(
+            space_id=space.id, account_id=account_id, left_at=None
+        )
         await _may_set_role(space, me.id, found, role)
         if found is None:
             raise NotFound("This person is not in the Space.", path=["userId"])
@@ -246,7 +252,9 @@ async def set_role(
 
 
 async def _may_set_role(space: Space, me_id: UUID, target: Participant | None, role: ParticipantRole) -> None:
-    mine = await Participant.get_or_none(space_id=space.id, account_id=me_id, left_at=None)
+    mine = await Participant.select_for_update().get_or_none(
+        space_id=space.id, account_id=me_id, left_at=None
+    )
     manages = me_id == space.host_id or (mine is not None and mine.role in MANAGING_ROLES)
     steps_back = target is not None and target.account_id == me_id and role is _ROLE.LISTENER
     if not manages and not steps_back:
@@ -290,7 +298,9 @@ async def set_muted(
             raise Forbidden("Only the person can unmute themselves.")
         if account_id != me.id and mine.role not in MANAGING_ROLES:
             raise Forbidden("Only the host and co-hosts of the Space can mute others.")
-        found = await Participant.get_or_none(space_id=space.id, account_id=account_id, left_at=None)
+        found = await Participant.select_for_update().get_or_none(
+            space_id=space.id, account_id=account_id, left_at=None
+        )
         if found is None:
             raise NotFound
         if found.role not in PUBLISHING_ROLES:

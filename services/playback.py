@@ -35,6 +35,7 @@ class Stored:
     """Bytes of a recording: where they lie, from when on they may be played, and whether more will come."""
 
     recording_id: UUID
+    space_id: UUID
     directory: Path
     start_ms: int
     growing: bool
@@ -138,6 +139,7 @@ async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
 def _stored(house: House, recording: Recording, link: Link, *, start_ms: int) -> Stored:
     return Stored(
         recording_id=recording.id,
+        space_id=recording.space_id,
         directory=house.recording_dir(recording.id),
         start_ms=start_ms,
         growing=recording.status in ICON_ON or recording.status is RecordingStatus.FINALIZING,
@@ -164,6 +166,7 @@ def stored_for_feed(house: House, recording: Recording) -> Stored:
     """What the link of a feed would open."""
     return Stored(
         recording_id=recording.id,
+        space_id=recording.space_id,
         directory=house.recording_dir(recording.id),
         start_ms=recording.start_offset_ms,
         growing=False,
@@ -228,16 +231,20 @@ async def live_window(house: House, media: InMemory) -> LiveWindow:
         raise Unavailable(retry_after_ms=1000) from error
 
 
-async def live_bytes(house: House, media: InMemory, *, generation: int | None, sequence: int | None) -> bytes:
-    """The init segment or one fragment of the window.
+async def live_bytes(
+    house: House,
+    media: InMemory,
+    *,
+    generation: int | None = None,
+    sequence: int | None = None,
+    part: int | None = None,
+) -> bytes:
+    """The init segment of the window, one fragment, or one part of a fragment.
 
     Raises LinkGone once it slid out, NotFound for one that never was in any window of this Space.
     """
     try:
-        if generation is not None:
-            data = await house.engine.live_init(media.space_id, generation)
-        else:
-            data = await house.engine.live_fragment(media.space_id, sequence or 0)
+        data = await _from_window(house, media, generation=generation, sequence=sequence or 0, part=part)
         if data is not None:
             return data
         window = await house.engine.live_window(media.space_id)
@@ -252,6 +259,16 @@ async def live_bytes(house: House, media: InMemory, *, generation: int | None, s
     if first_number_at(to_ms(media.opened_at)) <= number <= newest:
         raise LinkGone("This part of the live Space has passed.")
     raise NotFound
+
+
+async def _from_window(
+    house: House, media: InMemory, *, generation: int | None, sequence: int, part: int | None
+) -> bytes | None:
+    if generation is not None:
+        return await house.engine.live_init(media.space_id, generation)
+    if part is not None:
+        return await house.engine.live_part(media.space_id, sequence, part)
+    return await house.engine.live_fragment(media.space_id, sequence)
 
 
 def _newest(window: LiveWindow, now: datetime) -> int:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from tortoise.expressions import Q
+from tortoise.transactions import in_transaction
 
 from models.legal_hold import LegalHold
 from models.purge_receipt import PurgeReceipt
@@ -49,14 +50,14 @@ async def claim(house: House, owner: str, *, now: datetime, most: int) -> list[U
     free = Q(lease_until=None) | Q(lease_until__lte=at)
     # A lease from a time to which the clock had leapt counts for nothing.
     free = free | Q(lease_until__gt=at + 2 * house.rules.lease_for)
-    due = Recording.due(now).filter(free)
-    ids = await due.order_by("purge_at").limit(most).values_list("id", flat=True)
-    if not ids:
+    due = Recording.due(now).filter(free).order_by("purge_at").limit(most)
+    if not await due.exists():
         return []
-    until = at + house.rules.lease_for
-    await due.filter(id__in=list(ids)).update(lease_owner=owner, lease_until=until)
-    mine = Recording.filter(id__in=list(ids), lease_owner=owner, lease_until=until).order_by("purge_at")
-    leased: list[UUID] = list(await mine.values_list("id", flat=True))  # type: ignore[arg-type]
+    async with in_transaction():
+        # What another worker is taking at this moment is left to it.
+        leased: list[UUID] = [row.id for row in await due.select_for_update(skip_locked=True).only("id")]
+        until = at + house.rules.lease_for
+        await Recording.filter(id__in=leased).update(lease_owner=owner, lease_until=until)
     house.border(Border.CLAIMED)
     return leased
 
@@ -151,6 +152,7 @@ def _receipt(recording: Recording, now: datetime) -> Receipt:
 async def _conclude(house: House, recording_id: UUID, owner: str) -> bool:
     """PURGED, with its event and its one audit entry, in one transaction."""
     async with change(house) as made:
+        await made.recording(recording_id)
         recording = await _leased(recording_id, owner)
         if recording is None:
             return False

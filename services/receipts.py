@@ -76,7 +76,7 @@ class ReceiptSigner:
         """Every line of the journal once, the oldest first; a torn one too. What must stay dead after a restore."""
         if not self._journal.exists():
             return []
-        return list(dict.fromkeys(self._journal.read_text("ascii", errors="replace").split()))
+        return list(dict.fromkeys(self._journal.read_text(errors="replace").split()))
 
     @property
     def has_journal(self) -> bool:

@@ -165,9 +165,10 @@ async def _left_live(house: House) -> AsyncIterator[Finding]:
         mended = False
         async with change(house) as made:
             space = await Space.select_for_update().get_or_none(id=recording.space_id)
-            if space is not None and space.state is SpaceState.ENDED:
-                recording.ended_at = space.ended_at
-                await move_and_tell(made, space, recording, RecordingStatus.FINALIZING)
+            locked = await Recording.select_for_update().get_or_none(id=recording.id, status=recording.status)
+            if space is not None and space.state is SpaceState.ENDED and locked is not None:
+                locked.ended_at = space.ended_at
+                await move_and_tell(made, space, locked, RecordingStatus.FINALIZING)
                 mended = True
         yield Finding(kind="recording live without its Space", subject=str(recording.id), mended=mended)
 

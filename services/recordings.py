@@ -46,10 +46,10 @@ def was_cut_off(recording: Recording) -> bool:
 async def finalise(house: House, recording_id: UUID, facts: RecordingFacts | None) -> None:
     """FINALIZING to AVAILABLE, or to FAILED when no audio ever came. Doing it twice is once."""
     async with change(house) as made:
-        recording = await Recording.select_for_update().get_or_none(id=recording_id)
-        if recording is None or recording.status is not RecordingStatus.FINALIZING:
+        found = await made.recording(recording_id)
+        if found is None or found[1].status is not RecordingStatus.FINALIZING:
             return
-        space = await made.space(recording.space_id)
+        space, recording = found
         take_facts(recording, facts)
         recording.ended_at = space.ended_at
         if recording.started_at is None:
@@ -181,7 +181,8 @@ async def save_position(
             )
         # A player's clock may be ahead: what it says of the future counts as now.
         at = min(listened_at or made.now, made.now)
-        found = await PlaybackPosition.get_or_none(account_id=account.id, recording_id=recording.id)
+        mine = PlaybackPosition.select_for_update().filter(account_id=account.id)
+        found = await mine.get_or_none(recording_id=recording.id)
         if found is None:
             await PlaybackPosition.create(
                 id=new_id(),
@@ -216,12 +217,12 @@ async def forget_listenings(house: House) -> None:
 async def expire(house: House, recording_id: UUID, *, now: datetime) -> None:
     """AVAILABLE to EXPIRED, as of its date, however late the worker comes."""
     async with change(house) as made:
-        recording = await Recording.select_for_update().get_or_none(id=recording_id)
-        if recording is None or recording.status is not RecordingStatus.AVAILABLE:
+        found = await made.recording(recording_id)
+        if found is None or found[1].status is not RecordingStatus.AVAILABLE:
             return
+        space, recording = found
         if recording.expires_at is None or recording.expires_at > now:
             return
-        space = await made.space(recording.space_id)
         begin_review(recording, house.policies.of(recording), recording.expires_at)
         await move_and_tell(made, space, recording, RecordingStatus.EXPIRED)
 

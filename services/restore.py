@@ -3,7 +3,7 @@
 import asyncio
 
 from models.purge_receipt import PurgeReceipt
-from models.recording import GONE, RECORDING_MOVES, Recording, RecordingStatus
+from models.recording import GONE, RECORDING_MOVES, RecordingStatus
 from services import audit
 from services.changes import change
 from services.house import House
@@ -50,9 +50,10 @@ async def _bury(house: House, receipt: Receipt, document: str) -> bool:
     if had_bytes:
         await asyncio.to_thread(destroy, house, receipt.recording_id)
     async with change(house) as made:
-        recording = await Recording.select_for_update().get_or_none(id=receipt.recording_id)
-        if recording is None or recording.status is RecordingStatus.PURGED:
+        locked = await made.recording(receipt.recording_id)
+        if locked is None or locked[1].status is RecordingStatus.PURGED:
             return had_bytes
+        recording = locked[1]
         if (recording.status, RecordingStatus.PURGED) not in RECORDING_MOVES:
             # The restore moved it against the table; this moves it to where it had come from.
             recording.status = RecordingStatus.DELETED

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from models.account import Account, Suspension
+from models.dialect import Lock, alone
 from models.rollout import Rollout, RolloutAllowed, RolloutStage
 from models.space import Platform
 from services import text
@@ -104,6 +105,7 @@ async def update(house: House, viewer: Viewer, wish: Wish, *, dry_run: bool) -> 
     if wish.percentage is not None and not 0 <= wish.percentage <= 100:
         raise InvalidInput(f"percentage must be 0 to 100, got {wish.percentage}.", path=["percentage"])
     async with change(house) as made:
+        await alone(Lock.ROLLOUT)
         before = await current()
         allowed = {row.account_id for row in await RolloutAllowed.all()}
         after = Rollout(

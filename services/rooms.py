@@ -73,10 +73,10 @@ async def _reopen_room(house: House, space: Space) -> None:
 async def interrupt(house: House, recording_id: UUID, facts: RecordingFacts | None) -> None:
     """RECORDING to INTERRUPTED with what is on disk."""
     async with change(house) as made:
-        recording = await Recording.select_for_update().get(id=recording_id)
-        if recording.status not in ICON_ON:
+        found = await made.recording(recording_id)
+        if found is None or found[1].status not in ICON_ON:
             return
-        space = await made.space(recording.space_id)
+        space, recording = found
         take_facts(recording, facts)
         if may_move(recording, RecordingStatus.INTERRUPTED):
             await move_and_tell(made, space, recording, RecordingStatus.INTERRUPTED)

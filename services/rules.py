@@ -30,6 +30,7 @@ class Rules:
     reconnect_window: timedelta = timedelta(seconds=60)
     longest_space: timedelta = timedelta(hours=12)
     speakers: int = 10
+    live_waits: int = 1000
     disk_floor_bytes: int = 0
     quiet_above_people: int = 100
     longest_clip_ms: int = 30_000

@@ -30,7 +30,8 @@ async def share_space(house: House, viewer: Viewer, space_id: UUID, *, comment: 
     """Put a Space on the sharer's timeline."""
     account = viewer.signed_in()
     async with change(house) as made:
-        space = await visibility.visible_space(viewer, space_id)
+        await visibility.visible_space(viewer, space_id)
+        space = await made.space(space_id)
         if space.state is SpaceState.CANCELED:
             raise AlreadyEnded("The Space was canceled. There is nothing to share.")
         item = TimelineItem(
@@ -52,6 +53,7 @@ async def share_recording(
     """Put a recording on the sharer's timeline, to be played from `start_ms`."""
     account = viewer.signed_in()
     async with change(house) as made:
+        await Recording.select_for_update().get_or_none(id=recording_id)
         recording = await visibility.visible_recording(viewer, recording_id)
         admitted = await visibility.is_admitted(viewer, recording)
         if not admitted:
@@ -106,8 +108,8 @@ async def delete_share(house: House, viewer: Viewer, item_id: UUID) -> UUID:
 
 async def remove(made: Change, item: TimelineItem) -> None:
     """Take a share card off every timeline."""
-    await item.delete()
-    await RemovedCard.create(id=item.id, removed_at=made.now)
     if item.recording_id is not None:
         await Recording.filter(id=item.recording_id).update(share_count=F("share_count") - 1)
+    await item.delete()
+    await RemovedCard.create(id=item.id, removed_at=made.now)
     await made.tell_timeline(item, TimelineEventKind.REMOVED)

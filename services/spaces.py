@@ -308,7 +308,7 @@ async def _close_unless_live(house: House, space_id: UUID) -> None:
 
 
 async def _recording_at_launch(space: Space) -> Recording | None:
-    recording = await Recording.get_or_none(space_id=space.id)
+    recording = await Recording.select_for_update().get_or_none(space_id=space.id)
     if recording is None:
         return None
     if await rollout.is_off():

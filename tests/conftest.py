@@ -1,5 +1,6 @@
 """What the tests may find absent, and what follows: a named skip here, an error where SPACES_CI is set."""
 
+import faulthandler
 import os
 import shutil
 from collections.abc import Generator
@@ -59,3 +60,9 @@ def _forbid_skip(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"expected no skip where SPACES_CI is set, got: {reason}"
     return report
+
+
+@pytest.fixture
+def patience() -> None:
+    """For a test that takes longer than one may otherwise hang."""
+    faulthandler.cancel_dump_traceback_later()

@@ -22,6 +22,7 @@ from services import (
     recordings,
     rooms,
 )
+from services.changes import again
 from services.clock import VouchedClock
 from services.house import House
 from services.reconcile import Finding
@@ -141,6 +142,6 @@ class Timetable:
 
     async def _attempt(self, job: Callable[[], Awaitable[Any]], subject: UUID | None = None) -> None:
         try:
-            await job()
+            await again(job)
         except Exception:
             log.exception("job failed", subject=str(subject) if subject else None)

@@ -8,8 +8,9 @@ from typing import Any
 
 import structlog
 from graphql import GraphQLError
+from tortoise.exceptions import OperationalError
 
-from services.errors import ErrorCode, InvalidInput, RateLimited, SpacesError
+from services.errors import DATABASE_RETRY_MS, ErrorCode, InvalidInput, RateLimited, SpacesError, Unavailable
 
 log = structlog.get_logger("api.graphql")
 
@@ -94,8 +95,8 @@ def field_error_json(error: GraphQLError) -> ErrorJson:
     reference).
     """
     root = _root_of(error)
-    if isinstance(root, SpacesError):
-        return _located(error, error_json(root))
+    if (told := expected(root)) is not None:
+        return _located(error, error_json(told))
     if isinstance(root, GraphQLError):
         extensions = root.extensions or {}
         if str(extensions.get("code")) in ErrorCode.__members__:
@@ -105,10 +106,18 @@ def field_error_json(error: GraphQLError) -> ErrorJson:
     return _located(error, bug_json(root, path=error.path))
 
 
+def expected(error: BaseException) -> SpacesError | None:
+    """What clients are meant to see of an exception; None for a bug. A database that is away is no bug."""
+    if isinstance(error, OperationalError):
+        log.error("the database does not answer", reason=str(error))
+        return Unavailable(retry_after_ms=DATABASE_RETRY_MS)
+    return error if isinstance(error, SpacesError) else None
+
+
 def exception_json(error: Exception) -> ErrorJson:
     """Any exception, from wherever it came."""
-    if isinstance(error, SpacesError):
-        return error_json(error)
+    if (told := expected(error)) is not None:
+        return error_json(told)
     if isinstance(error, GraphQLError):
         return field_error_json(error)
     return bug_json(error, path=None)

@@ -18,7 +18,7 @@ class Arrival(NamedTuple):
 class Network:
     """`loss` and `reordered` are parts of all packets; a reordered one is overtaken by those behind it.
 
-    `ppm`: how much faster the publisher's clock runs than ours.
+    In a stall nothing comes, and then all of it at once. `ppm`: how much faster the publisher's clock runs than ours.
     """
 
     seed: int = 1
@@ -27,6 +27,8 @@ class Network:
     burst_ms: int = 0
     burst_every_ms: int = 10_000
     jitter_ms: float = 0.0
+    stall_ms: float = 0.0
+    stall_at_ms: float = 2000.0
     ppm: float = 0.0
 
     def carry(self, packets: int, *, ptime_ms: int) -> Iterator[Arrival]:
@@ -40,6 +42,9 @@ class Network:
             delay_ms = chance.uniform(0, self.jitter_ms)
             if chance.random() < self.reordered:
                 delay_ms += ptime_ms + chance.uniform(0, 40)
+            stalled_ms = sent_ms - self.stall_at_ms
+            if 0 <= stalled_ms < self.stall_ms:
+                delay_ms = max(delay_ms, self.stall_ms - stalled_ms)
             lost = chance.random() < self.loss or self._in_burst(sent_ms)
             if not lost or number == 0:
                 heappush(on_the_way, Arrival(sent_ms + delay_ms, number))

@@ -29,13 +29,14 @@ def tone(*, frequency_hz: float, seconds: float, level: float = 0.2) -> NDArray[
 
 
 class SignalTrack(MediaStreamTrack):
-    """Plays an array once in real time, then silence until it is stopped."""
+    """Plays an array in real time, once and then silence, or over and over, until it is stopped."""
 
     kind = "audio"
 
-    def __init__(self, signal: NDArray[np.float32]) -> None:
+    def __init__(self, signal: NDArray[np.float32], *, repeat: bool = False) -> None:
         super().__init__()
         self._signal = signal
+        self._repeat = repeat
         self._sent_samples = 0
         self._started_s: float | None = None
         self.played = asyncio.Event()
@@ -50,7 +51,8 @@ class SignalTrack(MediaStreamTrack):
                 self._started_s = now_s - FRAME_SAMPLES / SAMPLE_RATE_HZ
             due_s = self._started_s + self._sent_samples / SAMPLE_RATE_HZ
             await asyncio.sleep(max(0.0, due_s - now_s))
-        block = self._signal[self._sent_samples : self._sent_samples + FRAME_SAMPLES]
+        at = self._sent_samples % len(self._signal) if self._repeat else self._sent_samples
+        block = self._signal[at : at + FRAME_SAMPLES]
         if self._sent_samples >= len(self._signal):
             self.played.set()
         padded = np.zeros(FRAME_SAMPLES, np.float32)
@@ -67,8 +69,8 @@ class SignalTrack(MediaStreamTrack):
 class Publisher:
     """Offers over `exchange` (an SDP offer in, the SDP answer out) and plays once connected."""
 
-    def __init__(self, signal: NDArray[np.float32]) -> None:
-        self.track = SignalTrack(signal)
+    def __init__(self, signal: NDArray[np.float32], *, repeat: bool = False) -> None:
+        self.track = SignalTrack(signal, repeat=repeat)
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connected = asyncio.Event()
         self._peer.on("connectionstatechange", self._state_changed)

@@ -82,13 +82,14 @@ def levels(signal: Signal) -> NDArray[np.float64]:
     return np.asarray(np.sqrt((whole.reshape(-1, PIECE_SAMPLES) ** 2).mean(axis=1)))
 
 
-def compare(said: Signal, heard: Signal, *, from_s: float = 0.0) -> Heard:
-    """Lay what was heard, from a moment on, on what was said, word by word.
+def compare(said: Signal, heard: Signal, *, from_s: float = 0.0, near_s: float = 0.0) -> Heard:
+    """Lay what was heard, from a moment on, on what was said, word by word, beginning somewhere near.
 
     A jitter buffer takes its time back by playing up to 3 % faster, so that one place for the whole would not
     do: each word is looked for near the one before it.
     """
-    lag = place(said[: 4 * WORD_SAMPLES], heard[: 24 * WORD_SAMPLES])
+    begin = max(0, round(near_s * SAMPLE_RATE_HZ) - 12 * WORD_SAMPLES)
+    lag = begin + place(said[: 4 * WORD_SAMPLES], heard[begin : begin + 24 * WORD_SAMPLES])
     beside: list[Signal] = []
     lags: list[float] = []
     for at in range(0, len(said), WORD_SAMPLES):

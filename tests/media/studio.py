@@ -9,8 +9,9 @@ from media.elapsed import Moment
 from media.engine import EngineEvent, RecorderChanged, RecorderState, RecordingFacts
 from media.publisher import Publisher
 from media.recorder import Recorder
-from media.room import TICK_NS, Room
+from media.room import Room
 from media.store import RecordingStore
+from media.voice import TICK_NS
 from tests.media.sound import Signal, opus_packets
 
 EPOCH_MS = 1_800_000_000_000

@@ -158,7 +158,7 @@ def test_the_delay_stays_below_its_limit_whatever_the_jitter() -> None:
         Arrival(number=arrival.number, at_ms=arrival.at_ms + chance.uniform(0, 400))
         for arrival in steady(1500)
     ]
-    buffer, steps = play(arrivals, ticks=1600)
+    buffer, steps = play(arrivals, ticks=1600, buffer=JitterBuffer(config=JitterConfig(max_delay_ms=200)))
     delays = [
         at - int.from_bytes(step.payload[-4:], "big") * TICK
         for at, step in steps

@@ -1,6 +1,5 @@
 """What speech becomes on a bad network: the receive path with its real decoder and mixer, in simulated time."""
 
-import faulthandler
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -120,6 +119,26 @@ def test_speech_over_a_bad_network_is_understood_and_what_was_made_up_is_counted
     assert made_up >= 0.9 * (missing - 1) * ptime_ms * 48
 
 
+@pytest.mark.parametrize(
+    ("config", "stall_ms"), [(JitterConfig(), 900), (IN_CONVERSATION, 350)], ids=["recorded", "conversation"]
+)
+def test_what_a_stalled_network_brings_late_is_heard_late_and_not_lost(
+    config: JitterConfig, stall_ms: int
+) -> None:
+    said = speech(3)
+    network = Network(stall_ms=stall_ms, jitter_ms=10)
+    reception = receive(encoded(said, 60), network, ptime_ms=60, config=config)
+    sound = sound_of(reception)
+    first, rest = said[: 2 * SAMPLE_RATE_HZ], said[round(2.2 * SAMPLE_RATE_HZ) :]
+    before, after = compare(first, sound), compare(rest, sound, from_s=-2.2, near_s=2.2 + stall_ms / 1000)
+    print(before, after, reception.counters)
+    assert before.kept == 1.0
+    assert after.kept >= 0.97
+    assert reception.counters.late == reception.counters.lost == reception.counters.overflowed == 0
+    # It is on its way back.
+    assert after.end_s < after.begin_s
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drifted:
     """What hours on one network come to: the same sentences near the beginning and at the end."""
@@ -159,12 +178,6 @@ DRIFTS = [
         for ptime_ms in (20, 60)
     ),
 ]
-
-
-@pytest.fixture
-def patience() -> None:
-    """Three hours take minutes: longer than a test may otherwise hang."""
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.mark.usefixtures("patience")

@@ -145,7 +145,7 @@ async def test_progress_is_told_about_once_a_second(started: Started, tmp_path: 
                 durations.append(event.facts.duration_ms)
             if len(durations) == 3:
                 break
-    assert durations == [981, 1963, 2944]
+    assert durations == [960, 1920, 2880]
     await publisher.close()
 
 

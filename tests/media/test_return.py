@@ -11,7 +11,8 @@ from media import outlet
 from media.engine import OfferRefused, RoomSpec, TooManySessions
 from media.ice import IceConfig
 from media.local import MAX_SESSIONS_PER_PARTICIPANT, LocalEngine
-from media.ticker import TICKS_A_WAKE_UP
+from media.room import TICKS_IN_CONVERSATION
+from media.voice import MAX_TICKS
 from tests.media.hearer import Hearer
 from tests.media.lateness import lateness
 from tests.media.publisher import Publisher, tone
@@ -168,13 +169,13 @@ async def test_a_second_device_takes_over_when_it_publishes_and_not_before(engin
 
 
 async def test_the_room_answers_faster_only_while_somebody_listens_in_real_time(engine: LocalEngine) -> None:
-    assert engine.ticker.ticks_a_wake_up == TICKS_A_WAKE_UP
+    assert engine.ticker.ticks_a_wake_up == MAX_TICKS
     hearer, session_id = await listen(engine, "a")
-    assert engine.ticker.ticks_a_wake_up == 1
+    assert engine.ticker.ticks_a_wake_up == TICKS_IN_CONVERSATION
     assert not await engine.unpublish("s", "a", session_id)
     assert not await engine.unlisten("s", "b", session_id)
     assert await engine.unlisten("s", "a", session_id)
-    assert engine.ticker.ticks_a_wake_up == TICKS_A_WAKE_UP
+    assert engine.ticker.ticks_a_wake_up == MAX_TICKS
     await hearer.close()
 
 

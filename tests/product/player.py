@@ -1,4 +1,4 @@
-"""A player that forgives nothing: it reads a playlist by RFC 8216, fetches what it names, and listens."""
+"""A player that forgives nothing: it reads a playlist by RFC 8216 and its second edition, fetches and listens."""
 
 import re
 from dataclasses import dataclass
@@ -22,8 +22,16 @@ _ONCE = {
     "#EXT-X-PLAYLIST-TYPE",
     "#EXT-X-INDEPENDENT-SEGMENTS",
     "#EXT-X-ENDLIST",
+    "#EXT-X-SERVER-CONTROL",
+    "#EXT-X-PART-INF",
+    "#EXT-X-SKIP",
+    "#EXT-X-PRELOAD-HINT",
 }
-_MANY = {"#EXTINF", "#EXT-X-BYTERANGE", "#EXT-X-MAP", "#EXT-X-PROGRAM-DATE-TIME"}
+_MANY = {"#EXTINF", "#EXT-X-BYTERANGE", "#EXT-X-MAP", "#EXT-X-PROGRAM-DATE-TIME", "#EXT-X-PART"}
+_AT_THE_END = {"#EXT-X-ENDLIST", "#EXT-X-PRELOAD-HINT"}
+_PART = re.compile(r'DURATION=(\d+\.\d+),URI="([^"]+)",INDEPENDENT=YES')
+_HINT = re.compile(r'TYPE=PART,URI="([^"]+)"')
+_CONTROL = re.compile(r"CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=(\d+\.\d+),CAN-SKIP-UNTIL=(\d+\.\d+)")
 _RANGE = re.compile(r"(\d+)@(\d+)")
 _MAP = re.compile(r'URI="([^"]+)"(?:,BYTERANGE="(\d+)@(\d+)")?')
 _SMOOTHING_S = 0.05
@@ -37,6 +45,7 @@ class Piece:
     offset: int | None
     length: int | None
     duration_s: float = 0.0
+    parts: "tuple[Piece, ...]" = ()
 
     @property
     def header(self) -> dict[str, str]:
@@ -55,6 +64,15 @@ class Playlist:
     ended: bool
     kind: str | None
     first_number: int
+    # Of the piece that comes next, and the name of the part that does.
+    growing: tuple[Piece, ...] = ()
+    hint: str | None = None
+    skipped: int = 0
+
+    @property
+    def next_number(self) -> int:
+        """The number of the piece that comes next."""
+        return self.first_number + self.skipped + len(self.pieces)
 
     @property
     def duration_s(self) -> float:
@@ -84,6 +102,7 @@ class _Reader:
         self.pieces: list[Piece] = []
         self._duration_s: float | None = None
         self._range: tuple[int, int] | None = None
+        self._parts: list[Piece] = []
 
     def take(self, line: str) -> None:
         assert line == line.strip(), f"expected no space around a line, got {line!r}"
@@ -96,7 +115,8 @@ class _Reader:
         assert tag in _ONCE | _MANY, f"expected a tag of RFC 8216, got {tag}"
         if tag in _ONCE:
             assert tag not in self.tags, f"expected {tag} once"
-            assert not self.pieces or tag == "#EXT-X-ENDLIST", f"expected {tag} before the first segment"
+            assert not self.pieces or tag in _AT_THE_END, f"expected {tag} before the first segment"
+            assert "#EXT-X-PRELOAD-HINT" not in self.tags, f"expected nothing behind the hint, got {line!r}"
             self.tags[tag] = value
         else:
             self._take_tag(tag, value)
@@ -113,6 +133,8 @@ class _Reader:
                 self._range = int(found[1]), int(found[2])
             case "#EXT-X-MAP":
                 self._take_map(value)
+            case "#EXT-X-PART":
+                self._take_part(value)
             case "#EXT-X-PROGRAM-DATE-TIME":
                 assert datetime.fromisoformat(value).tzinfo is not None, f"expected a zone, got {value!r}"
 
@@ -123,22 +145,46 @@ class _Reader:
         length, offset = (int(found[2]), int(found[3])) if found[2] else (None, None)
         self.init = Piece(uri=found[1], offset=offset, length=length)
 
+    def _take_part(self, value: str) -> None:
+        found = _PART.fullmatch(value)
+        assert found, f"expected a part, got {value!r}"
+        assert "#EXT-X-PART-INF" in self.tags, "expected to know how long parts are"
+        assert self._duration_s is None, "expected parts before what they are parts of"
+        self._parts.append(Piece(uri=found[2], offset=None, length=None, duration_s=float(found[1])))
+
+    def _check_parts(self, *, of_s: float | None) -> None:
+        """RFC 8216bis, section 4.4.4.9: all but a segment's last are nearly as long as they may be."""
+        target_s = float(self.tags["#EXT-X-PART-INF"].removeprefix("PART-TARGET=")) if self._parts else 0.0
+        for number, part in enumerate(self._parts, 1):
+            assert part.duration_s <= target_s
+            assert part.duration_s >= 0.85 * target_s or (of_s is not None and number == len(self._parts))
+        if of_s is not None and self._parts:
+            assert abs(sum(part.duration_s for part in self._parts) - of_s) < 0.001
+
     def _take_uri(self, uri: str) -> None:
         assert self._duration_s is not None, f"expected #EXTINF before {uri}"
-        assert self.init is not None, "expected the map before the first segment"
+        assert self.init is not None or "#EXT-X-SKIP" in self.tags, (
+            "expected the map before the first segment"
+        )
+        self._check_parts(of_s=self._duration_s)
         length, offset = self._range or (None, None)
         before = self.pieces[-1] if self.pieces else self.init
         # A playlist that begins later than its file (a clip, a trim) has its hole behind the map.
         begins_later = not self.pieces and int(self.tags.get("#EXT-X-MEDIA-SEQUENCE", "0")) > 0
         if (
             not begins_later
+            and before is not None
             and offset is not None
             and before.offset is not None
             and before.length is not None
         ):
             assert offset == before.offset + before.length, f"expected no hole before byte {offset}"
-        self.pieces.append(Piece(uri=uri, offset=offset, length=length, duration_s=self._duration_s))
+        parts = tuple(self._parts)
+        self.pieces.append(
+            Piece(uri=uri, offset=offset, length=length, duration_s=self._duration_s, parts=parts)
+        )
         self._duration_s = self._range = None
+        self._parts.clear()
 
     def done(self) -> Playlist:
         assert self._duration_s is None, "expected a URI after the last #EXTINF"
@@ -153,15 +199,47 @@ class _Reader:
         number = self.tags.get("#EXT-X-MEDIA-SEQUENCE", "0")
         assert number.isdigit(), f"expected a number, got {number!r}"
         return Playlist(
-            init=self.init, pieces=tuple(self.pieces), ended=ended, kind=kind, first_number=int(number)
+            init=self.init,
+            pieces=tuple(self.pieces),
+            ended=ended,
+            kind=kind,
+            first_number=int(number),
+            growing=tuple(self._parts),
+            hint=self._check_low_latency(target_s, ended=ended),
+            skipped=int(self.tags.get("#EXT-X-SKIP", "SKIPPED-SEGMENTS=0").removeprefix("SKIPPED-SEGMENTS=")),
         )
+
+    def _check_low_latency(self, target_s: int, *, ended: bool) -> str | None:
+        """RFC 8216bis, sections 4.4.3.7, 4.4.3.8 and 4.4.5.3; the name that the hint gives."""
+        self._check_parts(of_s=None)
+        if "#EXT-X-PART-INF" not in self.tags:
+            assert not {"#EXT-X-SERVER-CONTROL", "#EXT-X-PRELOAD-HINT", "#EXT-X-SKIP"} & self.tags.keys()
+            return None
+        assert not ended, "expected no parts in what has ended"
+        part_s = float(self.tags["#EXT-X-PART-INF"].removeprefix("PART-TARGET="))
+        control = _CONTROL.fullmatch(self.tags["#EXT-X-SERVER-CONTROL"])
+        assert control, f"expected what players may do, got {self.tags['#EXT-X-SERVER-CONTROL']!r}"
+        assert part_s <= target_s
+        assert float(control[1]) >= 3 * part_s
+        assert float(control[2]) >= 6 * target_s
+        assert int(self.tags["#EXT-X-VERSION"]) >= (9 if "#EXT-X-SKIP" in self.tags else _LEAST_VERSION)
+        old = self.pieces[: -round(3 * target_s / 0.96) - 1]
+        assert not any(piece.parts for piece in old), "expected parts near the end alone"
+        hint = _HINT.fullmatch(self.tags["#EXT-X-PRELOAD-HINT"])
+        assert hint, "expected a hint"
+        named = [part.uri for piece in self.pieces for part in piece.parts] + [
+            part.uri for part in self._parts
+        ]
+        assert hint[1] not in named, "expected a hint at what is not there yet"
+        assert len(set(named)) == len(named)
+        return hint[1]
 
 
 def _agree(playlist: Playlist, other: m3u8.M3U8) -> None:
-    assert [segment.uri for segment in other.segments] == [piece.uri for piece in playlist.pieces]
-    assert sum(segment.duration for segment in other.segments) == sum(
-        piece.duration_s for piece in playlist.pieces
-    )
+    # To that parser, parts without their segment are a segment without a name.
+    segments = [segment for segment in other.segments if segment.uri]
+    assert [segment.uri for segment in segments] == [piece.uri for piece in playlist.pieces]
+    assert sum(segment.duration for segment in segments) == sum(piece.duration_s for piece in playlist.pieces)
     assert other.is_endlist == playlist.ended
 
 

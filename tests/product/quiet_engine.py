@@ -95,6 +95,9 @@ class QuietEngine:
     async def live_fragment(self, space_id: str, sequence: int, /) -> bytes | None:
         return None
 
+    async def live_part(self, space_id: str, sequence: int, number: int, /) -> bytes | None:
+        return None
+
     async def suspend(self) -> tuple[RecordingFacts, ...]:
         specs = [spec.recording for spec in self._rooms.values() if spec.recording is not None]
         return tuple(repair(spec.directory, recording_id=spec.recording_id) for spec in specs)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.links import LinkKind
 from services.viewers import Viewer
 
 DAY, LEASE = timedelta(days=1), timedelta(seconds=60)
@@ -26,7 +27,7 @@ class Known:
     held: bool = False
     condemned: bool = False
     lease_until: datetime | None = None
-    links: list[tuple[str, str, datetime]] = field(default_factory=list)
+    links: list[tuple[LinkKind, str, datetime]] = field(default_factory=list)
 
     @property
     def expires_at(self) -> datetime | None:

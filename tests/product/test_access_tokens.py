@@ -1,6 +1,5 @@
 """A program shows an access token, and may do what its scopes say, and no more."""
 
-import sqlite3
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from schema.build import build_schema
 from services.tokens import SCOPES
+from tests.product.databases import databases
 from tests.product.still_to_come import STILL_TO_COME
 from tests.product.town import Person, Town
 
@@ -47,9 +47,7 @@ async def test_a_token_is_listed_without_its_secret_and_tells_its_last_use(city:
     assert (await owner.read("query($id: ID!) { node(id: $id) { id } }", id=token["id"]))["node"]
     stranger = await city.person()
     assert (await stranger.read("query($id: ID!) { node(id: $id) { id } }", id=token["id"]))["node"] is None
-    with sqlite3.connect(city.data_dir / "spaces.sqlite3") as rows:
-        kept = "".join(map(str, rows.execute("SELECT * FROM access_token").fetchall()))
-    rows.close()
+    kept = "".join(map(str, databases.read(city.data_dir, "SELECT * FROM access_token")))
     assert made["secret"] not in kept
 
 

@@ -67,6 +67,7 @@ async def test_a_password_has_8_to_128_characters_of_any_kind(city: Town, passwo
         )
 
 
+@pytest.mark.both_databases
 async def test_a_handle_is_taken_and_found_in_upper_and_lower_case(city: Town) -> None:
     assert await _sign_up(city, "MixedCase") == "OK"
     assert await _sign_up(city, "mIXEDcASE") == "CONFLICT ['handle']"
@@ -251,6 +252,7 @@ async def test_following_twice_is_once_and_counts_on_both_sides(city: Town) -> N
         assert (gone["followerCount"], gone["viewerFollows"]) == (0, False)
 
 
+@pytest.mark.both_databases
 async def test_followers_come_newest_first_in_pages_that_join_up(city: Town) -> None:
     star = await city.person()
     fans = [await city.person() for _ in range(5)]

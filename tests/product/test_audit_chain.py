@@ -1,6 +1,5 @@
 """The audit log's chain: whatever is done to a sealed entry is found, and the entry is named."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +13,7 @@ from services.audit import Head, Verdict
 from services.changes import change
 from services.house import House
 from services.signing import BadSignature
+from tests.product.databases import databases
 from tests.product.purger import opened
 from tests.product.town import MovableClock
 
@@ -42,10 +42,7 @@ async def sealed(house: House) -> list[int]:
 
 def tamper(house: House, *statements: str) -> None:
     """Change the database behind everybody's back."""
-    with sqlite3.connect(house.recordings_dir.parent / "spaces.sqlite3", timeout=5) as database:
-        for statement in statements:
-            database.execute(statement)
-    database.close()
+    databases.write(house.recordings_dir.parent, *statements)
 
 
 def _edit(column: str, value: str) -> Callable[[list[int]], list[str]]:
@@ -97,6 +94,10 @@ async def test_an_edit_a_removal_and_a_swap_are_found_and_named(
     tamper(house, *change(ids))
     named = ids[names] if names is not None else ids[4] + 1000
     assert await audit.verify(house.audit_head) == Verdict(sealed=whole, broken_id=named, problem=problem)
+    # The next round heals nothing.
+    await note(house)
+    await audit.seal(house.audit_head)
+    assert await audit.verify(house.audit_head) == Verdict(sealed=whole, broken_id=named, problem=problem)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +141,16 @@ async def test_a_chain_that_was_made_anew_is_found_even_when_it_has_grown_since(
     house: House, grows: bool
 ) -> None:
     ids = await sealed(house)
+    signed = (await AuditEntry.get(number=10)).hash
     tamper(
         house,
         f"UPDATE audit_entry SET outcome = 'denied' WHERE id = {ids[4]}",
         "UPDATE audit_entry SET hash = NULL, number = NULL",
     )
     if grows:
+        # Beside the chain the hash that was signed proves nothing.
         await note(house, 2)
+        tamper(house, f"UPDATE audit_entry SET hash = '{signed}' WHERE id > {ids[-1] + 1}")
     await audit.seal(house.audit_head)
     problem = "the chain up to it was made anew: its hash is not the one that was signed"
     assert await audit.verify(house.audit_head) == Verdict(sealed=9, broken_id=ids[-1], problem=problem)
@@ -266,4 +270,12 @@ async def test_a_draft_that_a_crash_left_is_written_over(house: House, tmp_path:
     (tmp_path / "audit.draft").write_text("torn" * 1000)
     await sealed(house)
     assert await audit.verify(house.audit_head) == Verdict(sealed=10)
-    assert not (tmp_path / "audit.draft").exists()
+    names = {path.name for path in tmp_path.iterdir() if path.name.startswith("audit")}  # noqa: ASYNC240
+    assert names == {"audit.jws", "audit.lock"}
+
+
+async def test_a_head_is_signed_once_and_not_in_every_round(house: House, tmp_path: Path) -> None:
+    await sealed(house)
+    document = (tmp_path / "audit.jws").read_text()
+    await audit.seal(house.audit_head)
+    assert (tmp_path / "audit.jws").read_text() == document

@@ -1,23 +1,18 @@
 """The audit log: what is in it, and what the command line says of it."""
 
-import sqlite3
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from tests.product.court import Court, spaces
+from tests.product.databases import databases
 
 DAY = timedelta(days=1)
 
 
 def tamper(court: Court, *statements: str) -> None:
     """Change the database behind the server's back."""
-    path: Path = court.town.data_dir / "spaces.sqlite3"
-    with sqlite3.connect(path, timeout=5) as database:
-        for statement in statements:
-            database.execute(statement)
-    database.close()
+    databases.write(court.town.data_dir, *statements)
 
 
 async def sealed(court: Court) -> list[int]:
@@ -26,9 +21,9 @@ async def sealed(court: Court) -> list[int]:
     for held in (True, False) * 4:
         await court.hold(recording_id, held=held)
     await court.town.round()
-    with sqlite3.connect(court.town.data_dir / "spaces.sqlite3") as database:
-        ids = [row[0] for row in database.execute("SELECT id FROM audit_entry ORDER BY number")]
-    database.close()
+    ids = [
+        row[0] for row in databases.read(court.town.data_dir, "SELECT id FROM audit_entry ORDER BY number")
+    ]
     assert len(ids) == 10
     return ids
 

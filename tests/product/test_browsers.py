@@ -15,7 +15,7 @@ from tests.product.town import Place, Town
 pytestmark = pytest.mark.needs_chromium
 
 LEVEL = 0.2
-PULSES = 8
+PULSES = 5
 PULSE_MS, EVERY_MS = 250, 500
 MOST_MOUTH_TO_EAR_S = 0.3
 

@@ -47,7 +47,7 @@ _OF_THINGS = frozenset(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+async def hall(database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A server whose recordings need no audio."""
     async with open_town(tmp_path_factory.mktemp("hall") / "data", quiet=True) as opened:
         yield opened

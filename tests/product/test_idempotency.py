@@ -1,13 +1,13 @@
 """A mutation with an `Idempotency-Key` may be sent again, and gets the answer that it got."""
 
 import asyncio
-import sqlite3
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.product.databases import databases
 from tests.product.town import Person, Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -145,11 +145,8 @@ async def test_a_token_in_a_kept_answer_cannot_be_read_from_the_database(city: T
     first, again = [await send(city.anyone, SIGN_UP, "one-account", **fields) for _ in range(2)]
     token = first.json()["data"]["signUp"]["token"]
     assert again.json()["data"]["signUp"]["token"] == token
-    with sqlite3.connect(city.data_dir / "spaces.sqlite3") as rows:
-        kept = rows.execute(
-            "SELECT id, answer FROM idempotency_key ORDER BY claimed_at DESC LIMIT 1"
-        ).fetchall()
-    rows.close()
+    query = "SELECT id, answer FROM idempotency_key ORDER BY claimed_at DESC LIMIT 1"
+    kept = databases.read(city.data_dir, query)
     assert len(kept) == 1
     assert b"one-account" not in kept[0][0].encode() + kept[0][1]
     assert token.encode() not in kept[0][1]
@@ -158,9 +155,7 @@ async def test_a_token_in_a_kept_answer_cannot_be_read_from_the_database(city: T
 async def test_a_request_cut_off_with_its_process_may_be_tried_again_a_minute_later(city: Town) -> None:
     host = await city.person()
     first = await send(host, CREATE, "cut-off", title="A talk")
-    with sqlite3.connect(city.data_dir / "spaces.sqlite3") as rows:
-        rows.execute("UPDATE idempotency_key SET answer = NULL")
-    rows.close()
+    databases.write(city.data_dir, "UPDATE idempotency_key SET answer = NULL")
     waits = await send(host, CREATE, "cut-off", title="A talk")
     assert waits.json()["data"]["createSpace"]["errors"] == [{"code": "CONFLICT"}]
     assert waits.headers["retry-after"] == "1"

@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.media.publisher import tone
 from tests.product.town import Town
 
 LIVE = """subscription($id: ID!) { recordingStatus(spaceId: $id) { cursor isRecording status durationMs } }"""
 
 
+@pytest.mark.both_databases
 async def test_a_voice_is_recorded_played_shared_deleted_and_purged(town: Town) -> None:
     host = await town.person("host")
     space = await host.new_space("id recordingEnabled isRecording recording { status }", record=True)

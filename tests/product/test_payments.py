@@ -76,7 +76,7 @@ class Box:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Box]:
+async def office(database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Box]:
     """One for the module, its clock standing still."""
     clock = MovableClock()
     clock.stand_at(clock.now())
@@ -314,6 +314,7 @@ async def test_a_recording_that_was_promised_and_failed_refunds_and_one_that_was
     assert await late.refused("purchaseTicket", spaceId=space_id) == "ALREADY_ENDED"
 
 
+@pytest.mark.both_databases
 async def test_many_who_buy_and_pay_at_once_get_exactly_the_seats(box: Box) -> None:
     space_id = await box.space(capacity=15)
     people = await crowd(box.town, 60)

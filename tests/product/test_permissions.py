@@ -19,7 +19,7 @@ _in_one_town = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def world(database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Everybody in place, once for the module."""
     async with open_world(tmp_path_factory.mktemp("world") / "data") as opened:
         yield opened

@@ -132,7 +132,7 @@ def test_a_line_that_was_torn_is_ended_and_a_whole_one_left(
 def test_bytes_that_are_no_text_in_the_journal_are_told_as_a_line(
     signer: ReceiptSigner, tmp_path: Path
 ) -> None:
-    (tmp_path / "receipts.jws").write_bytes(b"\xc3\xa9\na\n")
+    (tmp_path / "receipts.jws").write_bytes(b"\xff\xfe\na\n")
     lines = signer.kept()
     assert lines == ["\ufffd\ufffd", "a"]
     with pytest.raises(BadReceipt):

@@ -101,6 +101,7 @@ def node_modules() -> None:
 
 
 @pytest.mark.needs_espeak
+@pytest.mark.parametrize("sentences", [1, pytest.param(10, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     "publish",
     [
@@ -110,11 +111,11 @@ def node_modules() -> None:
     ],
 )
 async def test_what_a_foreign_publisher_sends_is_recorded_and_understood(
-    town: Town, tmp_path: Path, publish: Callable[[Town, Place, Speech], Awaitable[None]]
+    town: Town, tmp_path: Path, publish: Callable[[Town, Place, Speech], Awaitable[None]], sentences: int
 ) -> None:
     if publish is by_node:
         node_modules()
-    said = written(tmp_path, speech(2))
+    said = written(tmp_path, speech(sentences))
     host = await town.person()
     space = await host.live_space(record=True)
     await publish(town, await host.join(space), said)

@@ -1,7 +1,6 @@
 """The purge step by step: what each leaves behind, what a lost lease stops, what is told at the end."""
 
 import hashlib
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from services.changes import new_id
 from services.house import House
 from services.inventory import Folders
 from services.purge import Border, BytesLeft
+from tests.product.databases import databases
 from tests.product.purger import LEASE, make_deleted, opened
 from tests.product.town import MovableClock
 
@@ -69,12 +69,14 @@ async def run(house: House, recording: Recording, owner: str = "mine") -> bool:
     return await purge.purge(house, recording.id, owner, now=now)
 
 
-def behind(house: House, statement: str) -> list[Any]:
+def behind(house: House, statement: str) -> None:
     """Something done to the database behind the worker's back."""
-    with sqlite3.connect(house.recordings_dir.parent / "spaces.sqlite3", timeout=5) as rows:
-        found = rows.execute(statement).fetchall()
-    rows.close()
-    return found
+    databases.write(house.recordings_dir.parent, statement)
+
+
+def seen_in(house: House, query: str) -> list[Any]:
+    """Rows as they are for others than the worker."""
+    return databases.read(house.recordings_dir.parent, query)
 
 
 def measured(folder: Path) -> tuple[int, str]:
@@ -159,7 +161,7 @@ async def test_the_lease_is_prolonged_before_the_last_steps(house: House, clock:
         if border == "proven":
             clock.stand_at(clock.now() + LEASE / 2)
         if border == "signed":
-            seen.extend(behind(house, "SELECT lease_until FROM recording")[0])
+            seen.extend(seen_in(house, "SELECT lease_until FROM recording")[0])
 
     await run(told(house, look), recording)
     assert seen == [(NOON + 30 * DAY + LEASE * 1.5).timestamp() * 1000]
@@ -227,7 +229,8 @@ async def test_the_end_closes_the_case_releases_the_hold_and_discloses_openings_
         if border == Border.KEPT:
             behind(
                 house,
-                f"UPDATE recording SET has_open_case = 1, is_held = 1, case_deadline = 5 WHERE id = '{recording.id}'",
+                "UPDATE recording SET has_open_case = true, is_held = true, case_deadline = 5"
+                f" WHERE id = '{recording.id}'",
             )
 
     assert await run(told(house, hold), recording)
@@ -235,7 +238,7 @@ async def test_the_end_closes_the_case_releases_the_hold_and_discloses_openings_
     now = clock.now()
     row = await Recording.get(id=recording.id)
     assert (row.has_open_case, row.is_held, row.case_deadline, row.purge_at) == (False, False, None, None)
-    assert behind(house, f"SELECT lease_owner, lease_until FROM recording WHERE id = '{recording.id}'") == [
+    assert seen_in(house, f"SELECT lease_owner, lease_until FROM recording WHERE id = '{recording.id}'") == [
         (None, None)
     ]
     mine, theirs = recording.id, other.id

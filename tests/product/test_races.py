@@ -10,7 +10,7 @@ from models.space_event import SpaceEvent
 from tests.product.town import Person, Town
 from tests.product.voices import recorded, speak, uuid_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.both_databases]
 
 AT_ONCE = 8
 

@@ -226,6 +226,7 @@ async def test_deleted_before_or_after_the_first_audio_it_is_deleted_and_purged(
     assert not (city.data_dir / "recordings" / str(uuid_of(recording_id))).exists()
 
 
+@pytest.mark.both_databases
 async def test_deletion_stops_every_link_at_the_next_request(city: Town) -> None:
     host, listener = await city.person(), await city.person()
     talk = await recorded(city, host)
@@ -247,6 +248,7 @@ async def test_deletion_stops_every_link_at_the_next_request(city: Town) -> None
     assert await host.refused("deleteRecording", recordingId=talk.recording_id) == "RECORDING_NOT_AVAILABLE"
 
 
+@pytest.mark.both_databases
 async def test_it_is_playable_for_30_days_and_gone_30_days_later(city: Town) -> None:
     host = await city.person()
     talk = await recorded(city, host)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.recording import GONE, Recording, RecordingStatus
-from services.retention import Deadlines, begin_review, deadlines, gone_since, status_at, wind
+from services.retention import Deadlines, begin_review, deadlines, failure_reason, gone_since, status_at, wind
 from services.rules import RetentionPolicy
 
 MS = timedelta(milliseconds=1)
@@ -164,3 +164,24 @@ def test_the_row_of_what_expired_is_wound_from_the_expiry_on_whoever_comes_first
     recording = _case(RecordingStatus.AVAILABLE, is_held=False, has_open_case=False, expires_at=NOON)
     wind(recording, ODD, NOON + DAY)
     assert recording.purge_at == NOON + 33 * DAY
+
+
+def test_audio_that_is_missing_makes_a_public_recording_failed_until_it_is_found_and_stops_no_clock() -> None:
+    recording = _case(RecordingStatus.AVAILABLE, is_held=False, has_open_case=False, expires_at=NOON)
+    assert (status_at(recording, NOON - MS), failure_reason(recording, NOON - MS)) == ("AVAILABLE", None)
+    recording.lost_at = NOON - DAY
+    assert status_at(recording, NOON - MS) is RecordingStatus.FAILED
+    assert failure_reason(recording, NOON - MS) == (
+        "Its audio is missing from the store. Once it is found, the recording can be played again."
+    )
+    assert deadlines(recording, ODD, NOON - MS) == Deadlines(public_until=NOON)
+    assert (status_at(recording, NOON), failure_reason(recording, NOON)) == ("EXPIRED", None)
+    for status in set(RecordingStatus) - {RecordingStatus.AVAILABLE, RecordingStatus.FAILED}:
+        recording.status = status
+        assert (status_at(recording, NOON - MS), failure_reason(recording, NOON - MS)) == (status, None)
+
+
+def test_one_that_failed_by_itself_says_why() -> None:
+    recording = _case(RecordingStatus.FAILED, is_held=False, has_open_case=False)
+    recording.failure_reason = "The disk was full."
+    assert failure_reason(recording, NOON) == "The disk was full."

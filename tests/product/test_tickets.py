@@ -20,7 +20,7 @@ FREE: dict[str, Any] = {"priceMinor": 0, "capacity": 3}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+async def hall(database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A server whose recordings need no audio."""
     async with open_town(tmp_path_factory.mktemp("hall") / "data", quiet=True) as opened:
         yield opened
@@ -215,6 +215,7 @@ async def test_a_time_for_which_a_ticket_is_sold_stays(hall: Town) -> None:
     await host.do("updateSpace", spaceId=space_id, scheduledStart=later, title="Another title")
 
 
+@pytest.mark.both_databases
 async def test_200_who_buy_at_once_get_exactly_the_50_seats(hall: Town) -> None:
     host = await hall.person()
     space_id = await _ticketed(host, ticketing={"priceMinor": 0, "capacity": 50})

@@ -97,6 +97,7 @@ async def test_a_card_changes_with_its_space_and_comes_up_when_it_goes_live_and_
     assert len(await _cards(host)) == 3
 
 
+@pytest.mark.both_databases
 async def test_cards_whose_recording_is_gone_stay_as_tombstones(city: Town) -> None:
     host, fan = await city.person(), await city.person()
     talk = await recorded(city, host)
@@ -134,6 +135,7 @@ async def test_the_anonymous_timeline_has_live_spaces_and_recordings(city: Town)
     assert talk.space_id in await shown()
 
 
+@pytest.mark.both_databases
 async def test_pages_join_up_while_new_cards_arrive(city: Town) -> None:
     host = await city.person()
     made = []

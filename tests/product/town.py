@@ -185,9 +185,9 @@ class Place:
         """What WHIP and WHEP ask for."""
         return {"Content-Type": "application/sdp", "Authorization": f"Bearer {self.token}"}
 
-    async def publish(self, signal: NDArray[np.float32]) -> Publisher:
+    async def publish(self, signal: NDArray[np.float32], *, repeat: bool = False) -> Publisher:
         """Play a signal over WHIP. It plays from now on."""
-        publisher = Publisher(signal)
+        publisher = Publisher(signal, repeat=repeat)
         await publisher.start(self._exchange(self.whip_url))
         return publisher
 
