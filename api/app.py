@@ -39,10 +39,11 @@ from api.whip import WhipRoutes
 from media.launch import Launched
 from models import database
 from schema.build import build_schema
-from services import rooms
+from services import attendance, rooms
 from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock, SystemClock
+from services.deadline import Deadlines
 from services.house import House
 from services.idempotency import KeptAnswers
 from services.ingest import Ingest
@@ -50,6 +51,7 @@ from services.limits import RateLimiter
 from services.links import LinkSigner
 from services.payments import PaymentProvider
 from services.policies import PolicyBook
+from services.presence import Presence
 from services.receipts import ReceiptSigner
 from services.signing import Signer
 from workers.payments import pay_when_woken
@@ -60,6 +62,7 @@ log = structlog.get_logger(__name__)
 
 _HERE = Path(__file__).parent
 _PROGRESS_S = 1.0
+_ATTENDANCE_S = 0.2
 _CORS = Middleware(
     CORSMiddleware,
     allow_origins=["*"],
@@ -104,6 +107,8 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         bus=Bus(),
         links=LinkSigner(keys.load_or_make(key_dir / "links.key"), settings.public),
         limiter=RateLimiter(monotonic=clock.monotonic),
+        presence=Presence(clock, window=rules.present_for, key=keys.load_or_make(key_dir / "links.key")),
+        deadlines=Deadlines(),
         policies=PolicyBook(rules.retention),
         receipts=ReceiptSigner(
             signer, issuer=settings.public, journal=settings.data_dir.absolute() / "receipts.jws"
@@ -198,7 +203,9 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             stack.push_async_callback(house.payments.aclose)
         await asyncio.gather(_open_database(settings), engine.start())
         await house.policies.adopt(house.clock.now())
-        await rooms.reopen(house, await rooms.last_seen(house))
+        since = await rooms.last_seen(house)
+        await attendance.begin(house, since)
+        await rooms.reopen(house, since)
         stack.push_async_callback(rooms.suspend, house)
         ingest = Ingest(house)
         postman = Postman(house, interval_s=settings.worker_interval_s)
@@ -210,6 +217,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         tasks = [
             asyncio.create_task(engine.watch(ingest.hear, after_loss), name="engine"),
             asyncio.create_task(_keep_progress(house, ingest), name="progress"),
+            asyncio.create_task(_keep_attendance(house), name="attendance"),
             asyncio.create_task(timetable.run(), name="timetable"),
             asyncio.create_task(pay_when_woken(house), name="payments"),
             asyncio.create_task(postman.run(), name="postman"),
@@ -237,6 +245,17 @@ async def _keep_progress(house: House, ingest: Ingest) -> None:
             log.error("progress waits for the database", reason=str(error))
         except Exception:
             log.exception("progress could not be written")
+
+
+async def _keep_attendance(house: House) -> None:
+    """Write who has come and gone, soon after it was heard; what comes at once is written at once."""
+    while True:
+        await house.presence.ear.wait(None)
+        try:
+            await attendance.settle_changed(house)
+        except Exception:
+            log.exception("attendance could not be written")
+        await asyncio.sleep(_ATTENDANCE_S)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

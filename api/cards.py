@@ -116,7 +116,7 @@ class CardBook:
             return Player(
                 playlist=f"{base}/index.m3u8", file=f"{base}/recording.m4a", start_s=start_ms / 1000
             )
-        if visibility.may_hear_live(space, admitted=admitted):
+        if visibility.may_hear_live(space, None, admitted=admitted):
             token = links.sign(playback.live_link(self._house, space, Viewer(), now))
             return Player(playlist=f"/media/live/{token}/index.m3u8", file=None)
         return None

@@ -8,7 +8,7 @@ from tortoise.exceptions import OperationalError
 
 from api.graphql.door import Asked, Kind
 from schema.context import Context
-from services import accounts, tokens
+from services import accounts, deadlines, tokens
 from services.bus import person_topic
 from services.errors import DATABASE_RETRY_MS, Unavailable
 from services.house import House
@@ -38,6 +38,7 @@ class HouseVisit:
 
     async def still_welcome(self) -> bool:
         """Whether the session or access token stands. While the database is away nobody is sent off."""
+        await deadlines.settle(self.house)
         session_id, token_id = self.viewer.session_id, self.viewer.access_token_id
         try:
             if token_id is not None:
@@ -74,6 +75,7 @@ class HouseDoor:
         headers: Mapping[str, str],  # noqa: ARG002 (nothing but the token says who asks)
     ) -> HouseVisit:
         """The visit of who shows `token`. Raises Unauthenticated, or Unavailable while the database is away."""
+        await deadlines.settle(self.house)
         try:
             return HouseVisit(self.house, await accounts.authenticate(self.house, token, address=address))
         except OperationalError as error:

@@ -61,6 +61,7 @@ class LiveRoutes:
         until_s = _now_s() + LONGEST_WAIT_S
         while True:
             media = await playback.open_live(self._house, request.path_params["token"])
+            playback.note_listener(self._house, request.path_params["token"])
             if isinstance(media, Stored) and not media.growing:
                 # Who has read it as an EVENT sees it end as one (RFC 8216, section 6.2.1).
                 return await self._recorded.playlist(request, media, kind="EVENT")

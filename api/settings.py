@@ -153,6 +153,22 @@ class Settings(BaseSettings):
         description="Free megabytes at which running recordings stop, to go on once there is more. 0: they fill the"
         " disk, and the database beside them fails too.",
     )
+    longest_space_notice_minutes: Seconds = Field(
+        default=_RULES.longest_space_notice / timedelta(minutes=1),
+        description="Minutes before that at which everybody is told.",
+    )
+    empty_space_minutes: Seconds = Field(
+        default=_RULES.empty_for / timedelta(minutes=1),
+        description="Minutes after which a live Space to which nobody is connected ends. Longer: it stays listed.",
+    )
+    present_s: Seconds = Field(
+        default=_RULES.present_for.total_seconds(),
+        description="Seconds for which a fetched live playlist, or a lost connection, counts as presence. Shorter:"
+        " counts fall sooner, and people on bad networks come and go.",
+    )
+    cohosts: Count = Field(
+        default=_RULES.cohosts, description="Co-hosts of a Space. Each speaks, and can remove people."
+    )
     speakers: Count = Field(
         default=_RULES.speakers,
         description="Speakers beside host and co-hosts. Each costs CPU while they talk.",
@@ -320,6 +336,10 @@ class Settings(BaseSettings):
             unlaunched_after=timedelta(hours=self.unlaunched_hours),
             reconnect_window=timedelta(seconds=self.reconnect_window_s),
             longest_space=timedelta(hours=self.longest_space_hours),
+            longest_space_notice=timedelta(minutes=self.longest_space_notice_minutes),
+            empty_for=timedelta(minutes=self.empty_space_minutes),
+            present_for=timedelta(seconds=self.present_s),
+            cohosts=self.cohosts,
             speakers=self.speakers,
             live_waits=self.live_waits,
             answers_kept=timedelta(hours=self.answers_kept_hours),

@@ -153,6 +153,24 @@ class PublisherLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerConnected:
+    """Somebody hears the room in real time from now on."""
+
+    space_id: str
+    participant_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerLost:
+    """A session in which somebody heard the room in real time is gone."""
+
+    space_id: str
+    participant_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakingChanged:
     """A participant began or stopped to speak, by level, with a hang-over of some 300 ms."""
 
@@ -167,7 +185,14 @@ class EngineLost:
 
 
 EngineEvent = (
-    RecorderChanged | RecorderProgress | PublisherConnected | PublisherLost | SpeakingChanged | EngineLost
+    RecorderChanged
+    | RecorderProgress
+    | PublisherConnected
+    | PublisherLost
+    | ListenerConnected
+    | ListenerLost
+    | SpeakingChanged
+    | EngineLost
 )
 
 

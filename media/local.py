@@ -16,6 +16,8 @@ from media.engine import (
     EngineEvent,
     EngineFull,
     EngineStats,
+    ListenerConnected,
+    ListenerLost,
     LiveWindow,
     PublishAnswer,
     PublisherConnected,
@@ -239,13 +241,15 @@ class LocalEngine:
         seat.member.connected = True
         if seat.session is not None:
             seat.session.wait_in(seat.room.ports)
+        whose = {
+            "space_id": seat.room.space_id,
+            "participant_id": seat.participant_id,
+            "session_id": session_id,
+        }
         if isinstance(seat.member, Listener):
+            self._events.put(ListenerConnected(**whose))
             return
-        self._events.put(
-            PublisherConnected(
-                space_id=seat.room.space_id, participant_id=seat.participant_id, session_id=session_id
-            )
-        )
+        self._events.put(PublisherConnected(**whose))
         self._replace(seat.room, seat.participant_id, connected=True, but=session_id)
         self._end_listening_elsewhere(seat)
 
@@ -285,6 +289,14 @@ class LocalEngine:
         if seat.session is not None:
             self._own(seat.session.close(), name=f"close {session_id}")
         if isinstance(seat.member, Listener):
+            if seat.member.connected:
+                self._events.put(
+                    ListenerLost(
+                        space_id=seat.room.space_id,
+                        participant_id=seat.participant_id,
+                        session_id=session_id,
+                    )
+                )
             seat.member.connected = False
             seat.room.remove_listener(seat.member)
             return

@@ -1,14 +1,14 @@
 """Pages of rows, for one parent or for many in one statement."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tortoise.connection import get_connection
 from tortoise.expressions import Q
-from tortoise.models import Model
 from tortoise.queryset import QuerySet
+
+from models.together import Part, part_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,21 +36,22 @@ async def page(rows: QuerySet[Any], order: Order, *, most: int) -> list[Any]:
     return await rows.order_by(*order.terms()).limit(most)
 
 
-async def pages(rows: QuerySet[Any], order: Order, *, parent: str, most: int) -> Mapping[Any, list[Any]]:
-    """The first `most` rows for each value of the column `parent`, in one statement."""
-    model: type[Model] = rows.model
+def first_of_each(rows: QuerySet[Any], order: Order, *, parent: str, most: int) -> Part:
+    """The first `most` rows for each value of the column `parent`, as one query; `by_parent` sorts them."""
     direction = "DESC" if order.descending else "ASC"
-    rows.sql()
-    inner, values = rows.query.get_parameterized_sql()
+    inner = part_of(rows)
     # Only column names of our own stand in the text; every value is a parameter.
     sql = (
         f'SELECT * FROM (SELECT t.*, ROW_NUMBER() OVER (PARTITION BY "{parent}"'  # noqa: S608
-        f' ORDER BY "{order.column}" {direction}, "id" {direction}) AS "rank_" FROM ({inner}) t) r'
-        f' WHERE "rank_" <= {most:d} ORDER BY "rank_"'
+        f' ORDER BY "{order.column}" {direction}, "id" {direction}) AS "rank_" FROM ({inner.sql}) t) r'
+        f' WHERE "rank_" <= {most:d}'
     )
+    return Part(model=inner.model, sql=sql, values=inner.values)
+
+
+def by_parent(rows: Sequence[Any], order: Order, *, parent: str) -> Mapping[Any, list[Any]]:
+    """Rows of many parents, those of each in their order."""
     found: defaultdict[Any, list[Any]] = defaultdict(list)
-    for raw in await get_connection("default").execute_query_dict(sql, values):
-        raw.pop("rank_")
-        row = model._init_from_db(**raw)
+    for row in sorted(rows, key=lambda row: (getattr(row, order.column), row.id), reverse=order.descending):
         found[getattr(row, parent)].append(row)
     return found

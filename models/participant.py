@@ -35,8 +35,13 @@ class Participant(Model):
     is_muted = fields.BooleanField(default=False)
     is_speaking = fields.BooleanField(default=False)
     hand_raised = fields.BooleanField(default=False)
-    # Has a media connection now.
+    # Publishes over a media connection now, and did so at some time before.
     is_connected = fields.BooleanField(default=False)
+    was_connected = fields.BooleanField(default=False)
+    # Has been in the Space while it was live; a role can be held before that.
+    has_entered = fields.BooleanField(default=False)
+    # Out because nothing was heard of them, not because they said so: the next sign brings them back.
+    has_lapsed = fields.BooleanField(default=False)
     platform: Platform | None = fields.CharEnumField(Platform, max_length=8, null=True)  # type: ignore[assignment]
     joined_at: datetime = InstantField()
     left_at: datetime | None = InstantField(null=True)

@@ -60,12 +60,21 @@ class Space(Model):
     scheduled_start: datetime | None = InstantField(null=True)
     started_at: datetime | None = InstantField(null=True)
     ended_at: datetime | None = InstantField(null=True)
-    # When the host was last lost; null while the host is there or was never connected.
+    # Since when nobody is there who could end it: the host was lost, and no co-host stands in. Null while there
+    # is one, and before the host was ever connected.
     host_lost_at: datetime | None = InstantField(null=True)
+    # Since when nobody at all is connected.
+    alone_since: datetime | None = InstantField(null=True)
+    # When everybody was told that the longest time is nearly over.
+    end_told_at: datetime | None = InstantField(null=True)
     speaker_policy = fields.CharEnumField(SpeakerPolicy, max_length=12, default=SpeakerPolicy.RAISED_HAND)
+    # The ids of those who hold the role, as participants have it: so that a page of Spaces needs no more to tell them.
+    cohost_ids: list[str] = fields.JSONField(default=list)
     clips_allowed = fields.BooleanField(default=True)
     recording_enabled = fields.BooleanField(default=False)
+    # `participant_count` includes `audience_count`: those who are present without having joined.
     participant_count = fields.IntField(default=0)
+    audience_count = fields.IntField(default=0)
     total_listener_count = fields.IntField(default=0)
     peak_listener_count = fields.IntField(default=0)
     reminder_count = fields.IntField(default=0)
@@ -83,6 +92,10 @@ class Space(Model):
             Index(fields=("host_id", "created_at", "id")),
             Index(fields=("state", "created_at", "id")),
             Index(fields=("created_at", "id")),
+            Index(fields=("state", "host_lost_at")),
+            Index(fields=("state", "alone_since")),
+            Index(fields=("state", "started_at")),
+            Index(fields=("state", "scheduled_start")),
         )
 
     @property

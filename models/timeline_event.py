@@ -21,7 +21,10 @@ class TimelineEventKind(StrEnum):
 
 
 class TimelineEvent(Model):
-    """One change of one card. `public_kind` is what anonymous timelines hear of it, None for nothing."""
+    """One change of one card. `public_kind` is what anonymous timelines hear of it, None for nothing.
+
+    With `viewer_id` it is told to that person alone: whose cards they see has changed, not the card.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     at: datetime = InstantField()
@@ -29,8 +32,13 @@ class TimelineEvent(Model):
     item_id: UUID = fields.UUIDField()
     author_id: UUID = fields.UUIDField()
     host_id: UUID = fields.UUIDField()
+    viewer_id: UUID | None = fields.UUIDField(null=True)
     public_kind: TimelineEventKind | None = fields.CharEnumField(TimelineEventKind, max_length=8, null=True)  # type: ignore[assignment]
 
     class Meta:
         table = "timeline_event"
-        indexes = (Index(fields=("at",)), Index(fields=("author_id", "id")))
+        indexes = (
+            Index(fields=("at",)),
+            Index(fields=("author_id", "id")),
+            Index(fields=("viewer_id", "id")),
+        )

@@ -13,7 +13,7 @@ from schema.mutations.spaces import SpaceMutations
 from schema.mutations.tickets import TicketMutations
 from schema.queries import Query
 from schema.scalars import SCALARS
-from schema.spaces import Participant
+from schema.spaces import Invitation, Participant
 from schema.subscriptions import Subscription
 
 
@@ -35,6 +35,13 @@ def build_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[Participant, SpaceChanged, RecordingToggled, RecordingStatusChanged, ParticipantChanged],
+        types=[
+            Participant,
+            Invitation,
+            SpaceChanged,
+            RecordingToggled,
+            RecordingStatusChanged,
+            ParticipantChanged,
+        ],
         config=StrawberryConfig(scalar_map=SCALARS),
     )

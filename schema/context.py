@@ -1,8 +1,10 @@
 """What resolvers have at hand for one operation."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
+from uuid import UUID
 
 import strawberry
 
@@ -35,6 +37,11 @@ class Context:
         if self.viewer.account is not None:
             self.viewer.account = await Account.get(id=self.viewer.account.id)
             self.viewer.account.suspension = self.viewer.account.suspended_at(self.house.clock.now())
+
+    async def seen_accounts(self, ids: set[UUID]) -> set[UUID]:
+        """Whom of some people the viewer sees: read with all else that the answer asks for."""
+        people = await asyncio.gather(*(self.rows.by_id(Account, one) for one in ids))
+        return {one.id for one in people if one is not None}
 
     def refresh(self) -> None:
         """Forget what was read: before and after a mutation, and before each event of a subscription."""

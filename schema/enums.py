@@ -7,6 +7,7 @@ import strawberry
 
 from models.access_token import AccessScope
 from models.account import Suspension
+from models.invitation import InvitedRole
 from models.notification import NotificationKind
 from models.participant import ParticipantRole
 from models.recording import RecordingStatus
@@ -74,6 +75,12 @@ _describe(
     LISTENER="Listens.",
 )
 _describe(
+    InvitedRole,
+    "What somebody is invited to be.",
+    COHOST="Speaks and helps to manage; invited by the host alone.",
+    SPEAKER="Speaks.",
+)
+_describe(
     SpeakerPolicy,
     "How a listener becomes a speaker.",
     RAISED_HAND="By raising a hand.",
@@ -133,6 +140,7 @@ _describe(
     CREATED="The Space was created.",
     UPDATED="Its title or another setting changed.",
     STARTED="It was launched.",
+    ENDING_SOON="Its longest time is nearly over: see Space.endsAt.",
     ENDED="It ended.",
     CANCELED="It was called off.",
     RECORDING_TOGGLED="The 'Record Space' toggle changed.",

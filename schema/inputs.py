@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 
+from models.invitation import InvitedRole
 from models.space import Platform, SpeakerPolicy
 from schema.enums import AssignableRole
 from schema.tickets import TicketingInput
@@ -101,6 +102,20 @@ class UnfollowInput:
     user_id: strawberry.ID = _needed(_PERSON)
 
 
+@strawberry.input(description="Whom to block.")
+class BlockInput:
+    """Whom to block."""
+
+    user_id: strawberry.ID = _needed(_PERSON)
+
+
+@strawberry.input(description="Whom to block no more.")
+class UnblockInput:
+    """Whom to block no more."""
+
+    user_id: strawberry.ID = _needed(_PERSON)
+
+
 @strawberry.input(description="A new Space.")
 class CreateSpaceInput:
     """A new Space."""
@@ -116,6 +131,7 @@ class CreateSpaceInput:
     ticketing: TicketingInput | None = _left_out(
         "Entry and playback need a ticket; left out: they need none."
     )
+    cohost_handles: list[str] = _default([], "Whom to invite as co-hosts, at most 2.")
 
 
 @strawberry.input(description="What changes; what is left out stays.")
@@ -203,6 +219,31 @@ class SetParticipantRoleInput:
     space_id: strawberry.ID = _needed(_SPACE)
     user_id: strawberry.ID = _needed(_PERSON)
     role: AssignableRole = _needed("SPEAKER for someone whose hand is raised; LISTENER: back to listening.")
+
+
+@strawberry.input(description="Who is asked to be what.")
+class InviteInput:
+    """Who is asked to be what."""
+
+    space_id: strawberry.ID = _needed(_SPACE)
+    user_id: strawberry.ID = _needed(_PERSON)
+    role: InvitedRole = _needed("What they are asked to be.")
+
+
+@strawberry.input(description="An answer to an invitation.")
+class RespondToInvitationInput:
+    """An answer to an invitation."""
+
+    invitation_id: strawberry.ID = _needed("The invitation, one's own.")
+    accept: bool = _needed("Yes or no.")
+
+
+@strawberry.input(description="Who is put out of which Space.")
+class RemoveParticipantInput:
+    """Who is put out of which Space."""
+
+    space_id: strawberry.ID = _needed(_SPACE)
+    user_id: strawberry.ID = _needed(_PERSON)
 
 
 @strawberry.input(description="Whose microphone, on or off.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from models.account import Account
+from models.invitation import Invitation as InvitationRow
 from models.notification import Notification as NotificationRow
 from models.notification import NotificationKind
 from models.recording import Recording as RecordingRow
@@ -20,7 +21,7 @@ from services import notifications
 
 if TYPE_CHECKING:
     from schema.recordings import Recording
-    from schema.spaces import Space
+    from schema.spaces import Invitation, Space
     from schema.tickets import Ticket
 
 
@@ -50,6 +51,9 @@ class Notification(RowType, Node):
     )
     ticket: Annotated["Ticket", strawberry.lazy("schema.tickets")] | None = relation(
         TicketRow, "The viewer's ticket that it is about.", key="ticket_id"
+    )
+    invitation: Annotated["Invitation", strawberry.lazy("schema.spaces")] | None = relation(
+        InvitationRow, "The invitation it is about.", key="invitation_id"
     )
     message: str = computed(_message, "What it is, for a person, in one line.")
 

@@ -14,7 +14,7 @@ from schema.context import Context, Info
 from schema.links import MediaLink
 from schema.people import User, Viewer
 from schema.recordings import Recording
-from schema.spaces import Participant, Space
+from schema.spaces import Invitation, Participant, Space
 from schema.tickets import Ticket
 from schema.timeline import TimelineItem
 from services import tokens
@@ -161,6 +161,20 @@ class UnfollowPayload(Payload):
     user: User | None = _object(_USER)
 
 
+@strawberry.type(description="What block answers.")
+class BlockPayload(Payload):
+    """What block answers."""
+
+    user: User | None = _object(_USER)
+
+
+@strawberry.type(description="What unblock answers.")
+class UnblockPayload(Payload):
+    """What unblock answers."""
+
+    user: User | None = _object(_USER)
+
+
 @strawberry.type(description="What createSpace answers.")
 class CreateSpacePayload(Payload):
     """What createSpace answers."""
@@ -236,6 +250,29 @@ class RaiseHandPayload(Payload):
     """What raiseHand answers."""
 
     participant: Participant | None = _object(_PARTICIPANT)
+
+
+@strawberry.type(description="What invite answers.")
+class InvitePayload(Payload):
+    """What invite answers."""
+
+    invitation: Invitation | None = _object("The invitation, open until it is answered; null on failure.")
+
+
+@strawberry.type(description="What respondToInvitation answers.")
+class RespondToInvitationPayload(Payload):
+    """What respondToInvitation answers."""
+
+    participant: Participant | None = _object(
+        "The participation with its new role; null on failure, and when the invitation was declined."
+    )
+
+
+@strawberry.type(description="What removeParticipant answers.")
+class RemoveParticipantPayload(Payload):
+    """What removeParticipant answers."""
+
+    space: Space | None = _object(_SPACE)
 
 
 @strawberry.type(description="What setMuted answers.")

@@ -8,6 +8,8 @@ import strawberry
 from models.account import Account
 from models.block import Block
 from models.follow import Follow
+from models.invitation import Invitation as InvitationRow
+from models.invitation import InvitationState
 from models.recording import Recording as RecordingRow
 from models.space import Platform
 from models.space import Space as SpaceRow
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
     from schema.integrations import AccessToken
     from schema.notifications import Notification
     from schema.recordings import Recording
-    from schema.spaces import Space
+    from schema.spaces import Invitation, Space
     from schema.tickets import Ticket
 
 _FOLLOWERS = newest_first(Follow, "followee_id")
 _FOLLOWING = newest_first(Follow, "follower_id")
 _SPACES = newest_first(SpaceRow, "host_id")
 _TICKETS = newest_first(TicketRow, "account_id")
+_INVITATIONS = newest_first(InvitationRow, "account_id")
 _RECORDINGS = newest_first(RecordingRow, "host_id")
 
 
@@ -141,6 +144,13 @@ class Viewer:
         root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
     ) -> Connection[Annotated["Ticket", strawberry.lazy("schema.tickets")]]:
         return await page_of(info, _TICKETS, root.id, first=first, after=after)
+
+    @strawberry.field(description="Invitations that the viewer can answer, the newest first.")
+    async def invitations(
+        root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
+    ) -> Connection[Annotated["Invitation", strawberry.lazy("schema.spaces")]]:
+        open_ones = InvitationState.OPEN
+        return await page_of(info, _INVITATIONS, root.id, first=first, after=after, state=open_ones)
 
     @strawberry.field(description="The viewer's own recordings, the newest first.")
     async def recordings(

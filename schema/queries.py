@@ -5,19 +5,20 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
-from tortoise.expressions import Q, Subquery
+from tortoise.expressions import Q
 from tortoise.models import Model
 
 from models.access_token import AccessToken as AccessTokenRow
 from models.account import Account
 from models.audit_entry import AuditEntry as AuditRow
 from models.clip import Clip as ClipRow
-from models.follow import Follow
+from models.invitation import Invitation as InvitationRow
 from models.notification import Notification as NotificationRow
 from models.paging import Order
 from models.participant import Participant as ParticipantRow
 from models.recording import Recording as RecordingRow
 from models.report import Report as ReportRow
+from models.search_word import WordKind
 from models.space import Space as SpaceRow
 from models.space import SpaceState
 from models.ticket import Ticket as TicketRow
@@ -34,7 +35,7 @@ from schema.rollout import RecordingRollout, rollout_of
 from schema.rows import Wanted
 from schema.spaces import Space
 from schema.timeline import TimelineConnection, timeline_connection
-from services import live, rollout, text, visibility
+from services import live, rollout, search, text, visibility
 from services.errors import InvalidInput, NotFound
 
 _NODES: dict[str, type[Model]] = {
@@ -47,9 +48,11 @@ _NODES: dict[str, type[Model]] = {
     "Report": ReportRow,
     "Ticket": TicketRow,
     "Notification": NotificationRow,
+    "Invitation": InvitationRow,
     "AuditEntry": AuditRow,
     "AccessToken": AccessTokenRow,
 }
+_NOTHING = Q(id__isnull=True)
 _BY_CREATION = Order(column="created_at")
 _BY_ACTIVITY = Order(column="activity_at")
 _Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
@@ -70,15 +73,6 @@ async def _of_type(context: Context, global_id: str, type_name: str) -> Any:
         return await context.rows.by_id(_NODES[type_name], ids.read(global_id, type_name))
     except NotFound:
         return None
-
-
-def _on_timeline(context: Context) -> Q:
-    """Which cards are the viewer's; visibility comes on top."""
-    me = context.viewer.id
-    if me is None:
-        return Q(is_public=True)
-    followed = Follow.filter(follower_id=me).values("followee_id")
-    return Q(author_id=me) | Q(author_id__in=Subquery(followed))
 
 
 @strawberry.type(description="Everything that can be read.")
@@ -114,6 +108,21 @@ class Query:
             return None
         return await rows.filter(handle_key=handle_key, deleted_at=None).first()  # type: ignore[return-value]
 
+    @strawberry.field(
+        description="People whose handle or name has words that begin like those of the text, the newest first."
+    )
+    async def users(
+        root: Any,
+        info: Info,
+        text: Annotated[str, strawberry.argument(description="At most 200 characters.")],
+        first: First = 20,
+        after: After = strawberry.UNSET,
+    ) -> Connection[User]:
+        found = search.by_text(WordKind.ACCOUNT, text)
+        where = Q(deleted_at__isnull=True) & found if found is not None else _NOTHING
+        wanted = Wanted.of(first, after)
+        return connection_of(await info.context.rows.listed(Account, where, _BY_CREATION, wanted))
+
     @strawberry.field(description="The Space with this id.")
     async def space(root: Any, info: Info, id: _Id) -> Space | None:
         return await _of_type(info.context, id, "Space")  # type: ignore[no-any-return]
@@ -126,13 +135,28 @@ class Query:
     async def spaces(
         root: Any,
         info: Info,
+        *,
         state: Annotated[
             SpaceState | None, strawberry.argument(description="Only in this state.")
+        ] = strawberry.UNSET,
+        topic: Annotated[
+            str | None, strawberry.argument(description="Only with this topic, in whatever case.")
+        ] = strawberry.UNSET,
+        text: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Only those whose title or host's handle has words that begin like those of the text."
+            ),
         ] = strawberry.UNSET,
         first: First = 20,
         after: After = strawberry.UNSET,
     ) -> Connection[Space]:
         where = Q(state=state) if state else Q()
+        if topic and topic.strip():
+            where &= search.by_topic(topic)
+        if text and text.strip():
+            found = search.by_text(WordKind.SPACE, text)
+            where &= found if found is not None else _NOTHING
         wanted = Wanted.of(first, after)
         return connection_of(await info.context.rows.listed(SpaceRow, where, _BY_CREATION, wanted))
 
@@ -144,10 +168,12 @@ class Query:
         root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
     ) -> TimelineConnection:
         wanted = Wanted.of(first, after)
-        page = await info.context.rows.listed(
-            TimelineItemRow, _on_timeline(info.context), _BY_ACTIVITY, wanted
-        )
-        return timeline_connection(page)
+        rows, me = info.context.rows, info.context.viewer.id
+        if me is None:
+            return timeline_connection(
+                await rows.listed(TimelineItemRow, Q(is_public=True), _BY_ACTIVITY, wanted)
+            )
+        return timeline_connection(await rows.followed(me, _BY_ACTIVITY, wanted))
 
     @strawberry.field(
         description="The same sequence that subscriptions push, oldest first, for those who pull."

@@ -171,9 +171,11 @@ class Recording(RowType, Node):
         root: Any, info: Info, first: First = 100, after: After = strawberry.UNSET
     ) -> Connection[SpeakerTurn]:
         context, place = info.context, _turn_place(after or None)
-        found = await archives.speaker_turns(
-            context.house, context.viewer, root, first=100 if first is None else first, after=place
-        )
+        with context.rows.elsewhere():
+            turns = await archives.turns_of(context.house, context.viewer, root)
+        seen = await context.seen_accounts({turn.account_id for turn in turns})
+        most = 100 if first is None else first
+        found = archives.page_of_turns(turns, seen, first=most, after=place)
         marks = [cursors.pack(["t", *turn.place]) for turn in found.turns]
         page = Page(rows=found.turns, cursors=marks, has_next=found.has_next, has_previous=place is not None)
         return connection_of(page)

@@ -1,7 +1,10 @@
-"""Rows of one operation, batched: one statement a level and relation, however many cards there are."""
+"""Rows of one operation, batched: one statement a level, however many cards and relations there are."""
 
-from collections.abc import Callable, Hashable, Sequence
+import asyncio
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +16,14 @@ from tortoise.queryset import QuerySet
 from models import paging
 from models.fields import from_ms, to_ms
 from models.paging import Order
+from models.timeline_page import After, followed_page
+from models.together import Part, fetch, part_of
 from services import cursors, visibility
 from services.errors import InvalidInput
 from services.viewers import Viewer
+
+# A level is complete when so many turns of the event loop have brought nothing new.
+_TURNS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +77,16 @@ def cursor_of(row: Any, order: Order) -> str:
 
 
 def _beyond(after: str, order: Order) -> Q:
+    return order.beyond(*_place(after))
+
+
+def _place(after: str) -> tuple[datetime, int | UUID]:
+    """The instant and the id of the row that a cursor names. Raises InvalidInput."""
     mark, at_ms, row_id = cursors.unpack(after, (str, int, str))
     try:
         if mark == "r":
             key = str(row_id)
-            return order.beyond(from_ms(int(at_ms)), int(key) if key.isdigit() else UUID(key))
+            return from_ms(int(at_ms)), int(key) if key.isdigit() else UUID(key)
     except (ValueError, OverflowError):
         pass
     raise InvalidInput("This cursor was not made here. Use one that this field answered.", path=["after"])
@@ -90,12 +103,66 @@ def cut(rows: Sequence[Any], wanted: Wanted, order: Order) -> Page:
     )
 
 
+class Level:
+    """What the fields of one level of an answer ask for, gathered into one statement."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Part, asyncio.Future[list[Any]]]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._elsewhere = 0
+        self._back = asyncio.Event()
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """While a field reads from disk what it will ask for: the level waits for it."""
+        self._elsewhere += 1
+        try:
+            yield
+        finally:
+            self._elsewhere -= 1
+            if not self._elsewhere:
+                self._back.set()
+
+    async def fetch(self, part: Part) -> list[Any]:
+        """The rows of a part, together with whatever else is asked for now."""
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((part, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._gather())
+        return await future
+
+    async def _gather(self) -> None:
+        seen = 0
+        while seen != len(self._waiting) or self._elsewhere:
+            seen = len(self._waiting)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            if self._elsewhere:
+                self._back.clear()
+                await self._back.wait()
+        waiting, self._waiting, self._task = self._waiting, [], None
+        try:
+            found = await fetch([part for part, _ in waiting])
+        except BaseException as error:
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, future), rows in zip(waiting, found, strict=True):
+            if not future.done():
+                future.set_result(rows)
+
+
 class Rows:
     """The reads of one operation. Visibility is applied to every one of them."""
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+        self._level = Level()
+        self.elsewhere = self._level.elsewhere
 
     async def visible(self, model: type[Model]) -> Q:
         """The condition under which the viewer may see rows of a table."""
@@ -116,7 +183,7 @@ class Rows:
         found = relation.model.filter(await self.visible(relation.model), **{f"{relation.column}__in": keys})
         if relation.mine is not None:
             found = found.filter(**{relation.mine: self._viewer.id})
-        rows = {getattr(row, relation.column): row for row in await found}
+        rows = {getattr(row, relation.column): row for row in await self._level.fetch(part_of(found))}
         return [rows.get(key) for key in keys]
 
     async def admitted(self, space_id: UUID) -> bool:
@@ -139,15 +206,27 @@ class Rows:
         )
         if wanted.after is not None:
             rows = rows.filter(_beyond(wanted.after, connected.order))
-        if len(keys) == 1:
-            return [await paging.page(rows, connected.order, most=wanted.first + 1)]
-        found = await paging.pages(rows, connected.order, parent=connected.parent, most=wanted.first + 1)
+        order, parent = connected.order, connected.parent
+        part = paging.first_of_each(rows, order, parent=parent, most=wanted.first + 1)
+        found = paging.by_parent(await self._level.fetch(part), order, parent=parent)
         return [found.get(key, []) for key in keys]
 
     async def listed(self, model: type[Model], where: Q, order: Order, wanted: Wanted) -> Page:
         """A page of all visible rows of a table under a condition."""
         rows = model.filter(await self.visible(model)).filter(where)
         return await self.everything(rows, order, wanted)
+
+    async def followed(self, viewer_id: UUID, order: Order, wanted: Wanted) -> Page:
+        """A page of the viewer's own timeline."""
+        after = None
+        if wanted.after is not None:
+            at, row_id = _place(wanted.after)
+            after = After(activity_at=at, id=UUID(int=0) if isinstance(row_id, int) else row_id)
+        part = followed_page(viewer_id, after=after, most=wanted.first + 1)
+        # Whom a block hides, all that follows will ask for: it comes with the page.
+        rows, _ = await asyncio.gather(self._level.fetch(part), self._viewer.hidden(self._level.fetch))
+        rows.sort(key=lambda row: (row.activity_at, row.id), reverse=True)
+        return cut(rows, wanted, order)
 
     async def everything(self, rows: QuerySet[Any], order: Order, wanted: Wanted) -> Page:
         """A page of rows that moderators see, past every block."""

@@ -1,11 +1,15 @@
 """Spaces and who is in them."""
 
+import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import strawberry
 
 from models.account import Account
+from models.invitation import Invitation as InvitationRow
+from models.invitation import InvitedRole
 from models.paging import Order
 from models.participant import MANAGING_ROLES, ParticipantRole
 from models.participant import Participant as ParticipantRow
@@ -23,7 +27,7 @@ from schema.people import User
 from schema.rows import Connected, Relation
 from schema.sources import column, computed, exists, page_of, relation
 from schema.tickets import Ticket, Ticketing, ticketing_of
-from services import playback, visibility
+from services import deadline, playback, visibility
 
 if TYPE_CHECKING:
     from schema.recordings import Recording
@@ -55,9 +59,19 @@ def _consent(row: SpaceRow, context: Context) -> RecordingConsent | None:
     return RecordingConsent(version=rules.consent_version, text=rules.consent_text)
 
 
+async def _cohosts(row: SpaceRow, context: Context) -> list[Account]:
+    found = await asyncio.gather(*(context.rows.by_id(Account, UUID(one)) for one in row.cohost_ids))
+    return [one for one in found if one is not None]
+
+
+def _ends_at(row: SpaceRow, context: Context) -> datetime | None:
+    return deadline.ends_at(row, context.house.rules)
+
+
 async def _live(row: SpaceRow, context: Context) -> MediaLink | None:
     admitted = not row.is_ticketed or await context.rows.admitted(row.id)
-    if not visibility.may_hear_live(row, admitted=admitted):
+    mine = await context.rows.one(_MINE, row.id) if row.state is SpaceState.LIVE else None
+    if not visibility.may_hear_live(row, mine, admitted=admitted):
         return None
     return media_link(context.house, playback.live_link(context.house, row, context.viewer, context.now))
 
@@ -74,12 +88,18 @@ class Space(RowType, Node):
     topics: list[str] = column("topics", "What it is about, in key words.")
     state: SpaceState = column("state", "Where it is in its life.")
     host: User = relation(Account, "Whose Space it is, for ever.", key="host_id")
+    cohosts: list[User] = computed(_cohosts, "Who has accepted to be co-host, at most 2.")
     created_at: datetime = column("created_at", "When it was created.")
     scheduled_start: datetime | None = column(
         "scheduled_start", "When it is to start; null when ready at once."
     )
     started_at: datetime | None = column("started_at", "When it was launched.")
     ended_at: datetime | None = column("ended_at", "When it ended or was called off.")
+    ends_at: datetime | None = computed(
+        _ends_at,
+        "When it ends by itself as things stand: its longest time, or earlier while the host is away or nobody is"
+        " connected; null unless live.",
+    )
     speaker_policy: SpeakerPolicy = column("speaker_policy", "How a listener becomes a speaker.")
     clips_allowed: bool = column("clips_allowed", "Whether listeners may cut clips of its recording.")
     recording_enabled: bool = column(
@@ -168,3 +188,15 @@ class Participant(RowType, Node):
         "When this person was told that the Space is recorded and went on; for the person, the host and moderators;"
         " null to others.",
     )
+
+
+@strawberry.type(description="Somebody was asked to be co-host or speaker.")
+class Invitation(RowType, Node):
+    """Somebody was asked to be co-host or speaker."""
+
+    model = InvitationRow
+
+    space: Space = relation(SpaceRow, "In which Space.", key="space_id")
+    user: User = relation(Account, "Who was asked.", key="account_id")
+    role: InvitedRole = column("role", "To be what.")
+    created_at: datetime = column("created_at", "When.")

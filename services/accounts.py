@@ -1,4 +1,4 @@
-"""Signing up, in and out; following."""
+"""Signing up, in and out, and the profile."""
 
 import asyncio
 import hashlib
@@ -11,16 +11,17 @@ from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from tortoise.expressions import F
+from tortoise.expressions import Subquery
 
 from models.access_token import AccessScope
 from models.account import Account
-from models.follow import Follow
+from models.search_word import WordKind
 from models.session import Session
-from services import text, tokens, visibility
+from models.together import fetch, part_of
+from services import search, text, tokens, visibility
 from services.bus import person_topic
 from services.changes import change, new_id
-from services.errors import Conflict, Forbidden, InvalidInput, NotFound, RateLimited, Unauthenticated
+from services.errors import Conflict, Forbidden, NotFound, RateLimited, Unauthenticated
 from services.house import House
 from services.viewers import Viewer
 
@@ -80,11 +81,12 @@ async def _identified(house: House, token: str) -> Viewer | None:
         account = await Account.get_or_none(id=shown.account_id, deleted_at=None)
         scopes = frozenset(map(AccessScope, shown.scopes))
         return Viewer(account=account, access_token_id=shown.id, scopes=scopes)
-    session = await Session.get_or_none(token_hash=_hash_token(token))
-    if session is None or session.expires_at <= house.clock.now():
+    opened = Session.filter(token_hash=_hash_token(token))
+    whose = Account.filter(id__in=Subquery(opened.values("account_id")), deleted_at=None)
+    sessions, accounts = await fetch([part_of(opened), part_of(whose)])
+    if not sessions or not accounts or sessions[0].expires_at <= house.clock.now():
         return None
-    account = await Account.get_or_none(id=session.account_id, deleted_at=None)
-    return Viewer(account=account, session_id=session.id)
+    return Viewer(account=accounts[0], session_id=sessions[0].id)
 
 
 async def is_open(house: House, session_id: UUID) -> bool:
@@ -123,6 +125,7 @@ async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, passw
             password_hash=hashed,
             created_at=made.now,
         )
+        await search.index(WordKind.ACCOUNT, account.id, handle, name)
         return await _open_session(house, account, made.now)
 
 
@@ -229,6 +232,8 @@ async def update(
     if changes:
         async with change(house):
             await Account.filter(id=account.id).update(**changes)
+            if "name" in changes:
+                await search.index(WordKind.ACCOUNT, account.id, account.handle, str(changes["name"]))
         await account.refresh_from_db()
     return viewer
 
@@ -239,41 +244,6 @@ async def visible_account(viewer: Viewer, account_id: UUID) -> Account:
     if account is None:
         raise NotFound(path=["userId"])
     return account
-
-
-async def follow(house: House, viewer: Viewer, account_id: UUID) -> Account:
-    """Follow somebody; following twice is once."""
-    me = viewer.signed_in()
-    if account_id == me.id:
-        raise InvalidInput("You cannot follow yourself.", path=["userId"])
-    async with change(house) as made:
-        other = await visible_account(viewer, account_id)
-        if other.deleted_at is not None:
-            raise NotFound(path=["userId"])
-        if not await Follow.exists(follower_id=me.id, followee_id=other.id):
-            await Follow.create(id=new_id(), follower_id=me.id, followee_id=other.id, created_at=made.now)
-            await count_follow(me.id, other.id, 1)
-    await other.refresh_from_db()
-    return other
-
-
-async def unfollow(house: House, viewer: Viewer, account_id: UUID) -> Account:
-    """Stop following somebody; doing it twice is once."""
-    me = viewer.signed_in()
-    async with change(house):
-        other = await visible_account(viewer, account_id)
-        if await Follow.filter(follower_id=me.id, followee_id=other.id).delete():
-            await count_follow(me.id, other.id, -1)
-    await other.refresh_from_db()
-    return other
-
-
-async def count_follow(follower_id: UUID, followee_id: UUID, by: int) -> None:
-    """Write that one more, or one less, follows."""
-    counts = [(follower_id, "following_count"), (followee_id, "follower_count")]
-    # In the order of ids: two who follow each other at once would else wait for one another.
-    for account_id, column in sorted(counts):
-        await Account.filter(id=account_id).update(**{column: F(column) + by})
 
 
 async def promote(house: House, handle: str) -> Account:

@@ -15,7 +15,7 @@ from media.ogg import whole_bytes
 from media.playlist import PROGRAMME
 from models.account import Account
 from models.recording import ICON_ON, Recording, RecordingStatus
-from services import playback, visibility
+from services import playback
 from services.errors import InvalidInput
 from services.house import House
 from services.links import LinkKind
@@ -56,20 +56,24 @@ class Archive:
     made_at: datetime
 
 
-async def speaker_turns(
-    house: House, viewer: Viewer, recording: Recording, *, first: int, after: tuple[int, int, str] | None
-) -> Turns:
-    """Who spoke when, in order; without people hidden from the viewer, and for others than the host without
-    what the host trimmed. Nothing once the recording is gone.
+async def turns_of(house: House, viewer: Viewer, recording: Recording) -> list[Turn]:
+    """Who spoke when, for others than the host without what the host trimmed. Nothing once the recording is gone.
+
+    Whom the viewer may see is the caller's to ask; `page_of_turns` leaves out the others.
     """
-    if not 1 <= first <= 100:
-        raise InvalidInput(f"first must be 1 to 100, got {first}.", path=["first"])
     if status_at(recording, house.clock.now()) not in _TOLD_WHILE:
-        return Turns(turns=[], has_next=False)
+        return []
     journal = await _read_journal(house.recording_dir(recording.id))
     since_ms = 0 if viewer.id == recording.host_id else recording.start_offset_ms
-    turns = [_turn(spoke) for spoke in journal.spoke if spoke.end_ms > since_ms]
-    seen = await _seen_accounts(viewer, {turn.account_id for turn in turns})
+    return [_turn(spoke) for spoke in journal.spoke if spoke.end_ms > since_ms]
+
+
+def page_of_turns(
+    turns: list[Turn], seen: set[UUID], *, first: int, after: tuple[int, int, str] | None
+) -> Turns:
+    """A page of turns of the people in `seen`, in order. Raises InvalidInput."""
+    if not 1 <= first <= 100:
+        raise InvalidInput(f"first must be 1 to 100, got {first}.", path=["first"])
     shown = sorted((turn for turn in turns if turn.account_id in seen), key=lambda turn: turn.place)
     following = [turn for turn in shown if after is None or turn.place > after]
     return Turns(turns=following[:first], has_next=len(following) > first)
@@ -77,11 +81,6 @@ async def speaker_turns(
 
 def _turn(spoke: Spoke) -> Turn:
     return Turn(account_id=UUID(spoke.participant_id), start_ms=spoke.start_ms, end_ms=spoke.end_ms)
-
-
-async def _seen_accounts(viewer: Viewer, ids: set[UUID]) -> set[UUID]:
-    found = Account.filter(await visibility.accounts(viewer), id__in=list(ids))
-    return set(await found.values_list("id", flat=True))  # type: ignore[arg-type]
 
 
 async def open_archive(house: House, token: str) -> Archive:

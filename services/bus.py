@@ -10,6 +10,8 @@ TIMELINE = "timeline"
 PAYMENTS = "payments"
 # Woken when something is to be told, or to leave the house.
 POST = "post"
+# Woken when something may become due earlier than was thought.
+DEADLINES = "deadlines"
 
 
 def space_topic(space_id: UUID) -> str:

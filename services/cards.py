@@ -1,11 +1,18 @@
 """Cards: the one by the host that changes with its Space, and those that people share."""
 
+from uuid import UUID
+
+from tortoise.expressions import Q, Subquery
+
+from models.follow import Follow
 from models.recording import Recording
 from models.space import Space, SpaceState
 from models.timeline_event import TimelineEventKind
 from models.timeline_item import TimelineItem, TimelineItemKind
 from services.changes import Change, new_id
 
+# So many cards that come or go with a person are told one by one: more than any page shows.
+MOST_TOLD = 100
 _KIND = {
     SpaceState.SCHEDULED: TimelineItemKind.SPACE_SCHEDULED,
     SpaceState.CANCELED: TimelineItemKind.SPACE_SCHEDULED,
@@ -61,3 +68,24 @@ async def _update(change: Change, space: Space, recording: Recording | None, *, 
         elif was_public:
             public_kind = TimelineEventKind.REMOVED
         await change.tell_timeline(item, TimelineEventKind.CHANGED, public_kind=public_kind)
+
+
+def on_timeline_of(account_id: UUID) -> Q:
+    """Cards by a person and by those whom they follow; visibility comes on top."""
+    followed = Follow.filter(follower_id=account_id).values("followee_id")
+    return Q(author_id=account_id) | Q(author_id__in=Subquery(followed))
+
+
+async def by_author(author_id: UUID, *, hidden: frozenset[UUID]) -> list[TimelineItem]:
+    """Somebody's newest cards, without those of hosts hidden from the viewer."""
+    found = TimelineItem.filter(author_id=author_id)
+    if hidden:
+        found = found.filter(~Q(host_id__in=hidden))
+    return await found.order_by("-activity_at", "-id").limit(MOST_TOLD)
+
+
+async def between(viewer_id: UUID, other_id: UUID) -> list[TimelineItem]:
+    """The newest cards on a person's timeline that are by somebody or of their Spaces."""
+    theirs = Q(author_id=other_id) | Q(host_id=other_id)
+    found = TimelineItem.filter(on_timeline_of(viewer_id)).filter(theirs)
+    return await found.order_by("-activity_at", "-id").limit(MOST_TOLD)

@@ -1,6 +1,6 @@
 """A change: rows and what others hear of them, in one transaction; told after the commit."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,9 +19,11 @@ from models.space import Space
 from models.space_event import SpaceEvent, SpaceEventKind
 from models.timeline_event import TimelineEvent, TimelineEventKind
 from models.timeline_item import TimelineItem
-from services.bus import TIMELINE, space_topic
+from services.bus import DEADLINES, TIMELINE, space_topic
+from services.deadline import NEVER, next_of
 from services.errors import NotFound
 from services.house import House
+from services.rules import Rules
 
 T = TypeVar("T")
 
@@ -31,16 +33,23 @@ _ATTEMPTS = 4
 class Change:
     """What one transaction writes for others: events, card events, audit entries, wake-ups."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, rules: Rules) -> None:
         self.now = now
         self.topics: set[str] = set()
         self._cards: list[TimelineEvent] = []
+        self.due_at = NEVER
+        self._rules = rules
+
+    def mind(self, space: Space) -> None:
+        """The Space may be due earlier than was thought."""
+        self.due_at = min(self.due_at, next_of(space, self._rules))
+        self.topics.add(DEADLINES)
 
     async def space(self, space_id: UUID) -> Space:
         """The Space, locked until the commit. Raises NotFound."""
         space = await Space.select_for_update().get_or_none(id=space_id)
         if space is None:
-            raise NotFound
+            raise NotFound(path=["spaceId"])
         return space
 
     async def recording(self, recording_id: UUID) -> tuple[Space, Recording] | None:
@@ -95,6 +104,23 @@ class Change:
             )
         )
 
+    async def tell_viewer(
+        self, viewer_id: UUID, items: Sequence[TimelineItem], kind: TimelineEventKind
+    ) -> None:
+        """Write that cards came onto one person's timeline, or went from it."""
+        self.topics.add(TIMELINE)
+        self._cards += [
+            TimelineEvent(
+                at=self.now,
+                kind=kind,
+                item_id=item.id,
+                author_id=item.author_id,
+                host_id=item.host_id,
+                viewer_id=viewer_id,
+            )
+            for item in items
+        ]
+
     async def number_cards(self) -> None:
         """Write the events of cards, as the last of the transaction: so their ids come in the order of commits."""
         if self._cards:
@@ -148,11 +174,13 @@ async def change(house: House) -> AsyncIterator[Change]:
     Raises Clash when another one got in its way: see `again`.
     """
     async with in_transaction():
-        made = Change(house.clock.now())
+        made = Change(house.clock.now(), house.rules)
         yield made
         await made.number_cards()
     for attempt in _attempts.get():
         attempt.has_committed = True
+    if made.due_at < NEVER:
+        house.deadlines.bring_forward(made.due_at)
     house.bus.wake(made.topics)
 
 

@@ -16,9 +16,10 @@ from models.participant import Participant
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.space_event import SpaceEventKind
-from services import cards, recordings, reports, spaces
-from services.changes import change
-from services.errors import AlreadyEnded, Forbidden, NotLive
+from services import attendance, cards, entering, invitations, recordings, reports, spaces
+from services.changes import Change, change
+from services.deadline import ends_at, lapses_at, notice_at
+from services.errors import Forbidden
 from services.house import House
 from services.rules import Rules
 from services.states import move_space
@@ -41,26 +42,39 @@ async def end_at(house: House, space_id: UUID, *, at: datetime, actor_id: UUID |
     """End a live Space as of `at` and finish its recording."""
     async with change(house) as made:
         space = await made.space(space_id)
-        # A clock that was set back must not end a Space before it began.
-        at = max(at, space.started_at or at)
-        move_space(space, SpaceState.ENDED, at)
-        await Participant.filter(space_id=space.id, left_at=None).update(
-            left_at=at, is_connected=False, is_speaking=False, hand_raised=False
-        )
-        space.participant_count = 0
-        space.host_lost_at = None
-        await space.save()
-        recording = await Recording.select_for_update().get_or_none(space_id=space.id)
-        if recording is not None and recording.status in ICON_ON:
-            await recordings.begin_finalising(made, space, recording)
-        else:
-            # One that was deleted while live ends with its Space all the same.
-            await Recording.filter(space_id=space.id).update(ended_at=space.ended_at)
-            await made.tell_space(space, SpaceEventKind.ENDED)
-        await cards.news(made, space, recording)
+        recording = await _end(made, space, at=at)
         if actor_id not in {None, space.host_id}:
             await reports.close_reports(space.id, made.now)
             await made.audit("space.ended", "space", space.id, actor_id=actor_id)
+    return await _after(house, space, recording)
+
+
+async def _end(made: Change, space: Space, *, at: datetime) -> Recording | None:
+    """LIVE to ENDED in the rows of a locked Space."""
+    # A clock that was set back must not end a Space before it began.
+    at = max(at, space.started_at or at)
+    move_space(space, SpaceState.ENDED, at)
+    await Participant.filter(space_id=space.id, left_at=None).update(
+        left_at=at, is_connected=False, is_speaking=False, hand_raised=False
+    )
+    space.participant_count = space.audience_count = 0
+    space.host_lost_at = space.alone_since = None
+    await space.save()
+    await invitations.lapse(space_id=space.id)
+    await attendance.forget(space)
+    recording = await Recording.select_for_update().get_or_none(space_id=space.id)
+    if recording is not None and recording.status in ICON_ON:
+        await recordings.begin_finalising(made, space, recording)
+    else:
+        # One that was deleted while live ends with its Space all the same.
+        await Recording.filter(space_id=space.id).update(ended_at=space.ended_at)
+        await made.tell_space(space, SpaceEventKind.ENDED)
+    await cards.news(made, space, recording)
+    return recording
+
+
+async def _after(house: House, space: Space, recording: Recording | None) -> Space:
+    house.presence.forget_space(space.id)
     await _close(house, space, recording)
     await space.refresh_from_db()
     return space
@@ -105,31 +119,28 @@ async def finalise_stuck(house: House, recording_id: UUID) -> None:
     await _close(house, await Space.get(id=recording.space_id), recording)
 
 
-def ends_at(space: Space, rules: Rules) -> datetime | None:
-    """When a Space that is left alone ends by itself. Pure."""
-    if space.state is not SpaceState.LIVE or space.started_at is None:
-        return None
-    deadline = space.started_at + rules.longest_space
-    if space.host_lost_at is not None:
-        deadline = min(deadline, space.host_lost_at + rules.reconnect_window)
-    return deadline
-
-
 async def due_spaces(rules: Rules, now: datetime) -> list[UUID]:
-    """Live Spaces whose time is up, and scheduled ones that nobody launched."""
+    """Live Spaces whose time is up or must be told to be, and scheduled ones that nobody launched."""
+    notice = rules.longest_space - rules.longest_space_notice
     late = Q(state=SpaceState.LIVE) & (
-        Q(host_lost_at__lte=now - rules.reconnect_window) | Q(started_at__lte=now - rules.longest_space)
+        Q(host_lost_at__lte=now - rules.reconnect_window)
+        | Q(alone_since__lte=now - rules.empty_for)
+        | Q(started_at__lte=now - rules.longest_space)
+        | Q(started_at__lte=now - notice, end_told_at__isnull=True)
     )
     unlaunched = Q(state=SpaceState.SCHEDULED, scheduled_start__lte=now - rules.unlaunched_after)
     return list(await Space.filter(late | unlaunched).values_list("id", flat=True))  # type: ignore[arg-type]
 
 
 async def next_deadline(rules: Rules) -> datetime | None:
-    """The next moment at which a Space ends or lapses by itself."""
+    """The next moment at which a Space ends, lapses, or is told that it will."""
     live = Space.filter(state=SpaceState.LIVE)
+    notice = rules.longest_space - rules.longest_space_notice
     firsts = [
         await _first(live.filter(host_lost_at__isnull=False), "host_lost_at", rules.reconnect_window),
+        await _first(live.filter(alone_since__isnull=False), "alone_since", rules.empty_for),
         await _first(live, "started_at", rules.longest_space),
+        await _first(live.filter(end_told_at__isnull=True), "started_at", notice),
         await _first(
             Space.filter(state=SpaceState.SCHEDULED, scheduled_start__isnull=False),
             "scheduled_start",
@@ -146,24 +157,37 @@ async def _first(spaces: QuerySet[Space], column: str, window: timedelta) -> dat
 
 
 async def end_due(house: House, space_id: UUID) -> None:
-    """End or cancel one Space if its time is still up, as of when it was."""
-    space = await Space.get_or_none(id=space_id)
-    if space is None:
-        return
-    now = house.clock.now()
-    if space.state is SpaceState.SCHEDULED:
-        await _cancel_unlaunched(house, space_id, now)
-        return
-    deadline = ends_at(space, house.rules)
-    if deadline is not None and deadline <= now:
-        try:
-            await end_at(house, space_id, at=deadline)
-        except (AlreadyEnded, NotLive):
-            return  # the host was quicker
-
-
-async def _cancel_unlaunched(house: House, space_id: UUID, now: datetime) -> None:
+    """Whatever is due of one Space: called off, ended as of when it was due, or told that it will be."""
+    ended = None
     async with change(house) as made:
         space = await made.space(space_id)
-        if spaces.lapses_at(space, house.rules) <= now:
+        if space.state is SpaceState.SCHEDULED and lapses_at(space, house.rules) <= made.now:
             await spaces.call_off(house, made, space)
+            return
+        await _go_on_with_cohosts(house, made, space)
+        deadline = ends_at(space, house.rules)
+        if deadline is not None and deadline <= made.now:
+            ended = (await _end(made, space, at=deadline),)
+        else:
+            await _give_notice(house, made, space)
+    if ended is not None:
+        await _after(house, space, *ended)
+
+
+async def _go_on_with_cohosts(house: House, made: Change, space: Space) -> None:
+    """A host's minute is over, and a co-host is there: the Space goes on, and stays the host's."""
+    if space.state is not SpaceState.LIVE or space.host_lost_at is None:
+        return
+    if space.host_lost_at + house.rules.reconnect_window <= made.now and await entering.cohost_is_there(
+        space
+    ):
+        space.host_lost_at = None
+        await space.save(update_fields=["host_lost_at"])
+
+
+async def _give_notice(house: House, made: Change, space: Space) -> None:
+    due_at = notice_at(space, house.rules)
+    if due_at is not None and due_at <= made.now:
+        space.end_told_at = made.now
+        await space.save(update_fields=["end_told_at"])
+        await made.tell_space(space, SpaceEventKind.ENDING_SOON)

@@ -20,6 +20,7 @@ from models.avatar import Avatar
 from models.block import Block
 from models.clip import Clip
 from models.follow import Follow
+from models.invitation import Invitation
 from models.mail_address import MailAddress
 from models.notification import Notification
 from models.participant import PUBLISHING_ROLES, Participant
@@ -69,6 +70,8 @@ PARTS = (
     Part(name="clips", model=Clip, column="author_id"),
     Part(name="notifications", model=Notification, column="account_id"),
     Part(name="reminders", model=Reminder, column="account_id"),
+    Part(name="invitations", model=Invitation, column="account_id"),
+    Part(name="invitations_made", model=Invitation, column="inviter_id"),
     Part(name="mail_addresses", model=MailAddress, column="account_id"),
     Part(name="push_subscriptions", model=PushSubscription, column="account_id", without=_SECRET),
     Part(name="tickets", model=Ticket, column="account_id"),
@@ -93,6 +96,7 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
         "sanction.moderator_id": "moderation, told by the audit log",
         "timeline_event.author_id": "a copy of the cards, gone after 30 days",
         "timeline_event.host_id": "a copy of the cards, gone after 30 days",
+        "timeline_event.viewer_id": "a copy of the cards, gone after 30 days",
         "timeline_item.host_id": "cards of others about one's Spaces are theirs",
     }
 )

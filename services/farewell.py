@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import structlog
-from tortoise.expressions import F
+from tortoise.expressions import F, Q
 
 from models.access_token import AccessToken
 from models.account import Account
@@ -11,6 +11,7 @@ from models.block import Block
 from models.clip import Clip
 from models.delivery import Delivery
 from models.follow import Follow
+from models.invitation import Invitation
 from models.mail_address import MailAddress
 from models.notification import Notification
 from models.participant import Participant
@@ -19,10 +20,23 @@ from models.push_subscription import PushSubscription
 from models.recording import Recording, RecordingStatus
 from models.reminder import Reminder
 from models.rollout import RolloutAllowed
+from models.search_word import WordKind
 from models.session import Session
 from models.space import Space, SpaceState
 from models.timeline_item import SHARE_KINDS, TimelineItem
-from services import accounts, avatars, clips, endings, participation, recordings, shares, spaces, tickets
+from services import (
+    accounts,
+    avatars,
+    clips,
+    endings,
+    participation,
+    people,
+    recordings,
+    search,
+    shares,
+    spaces,
+    tickets,
+)
 from services.bus import person_topic
 from services.changes import change
 from services.errors import SpacesError, Unauthenticated
@@ -63,16 +77,16 @@ def _forget(row: Account) -> None:
 
 
 async def _cut_ties(account_id: UUID) -> None:
-    for follow in await Follow.filter(follower_id=account_id):
-        await accounts.count_follow(account_id, follow.followee_id, -1)
-    for follow in await Follow.filter(followee_id=account_id):
-        await accounts.count_follow(follow.follower_id, account_id, -1)
-    await Follow.filter(follower_id=account_id).delete()
-    await Follow.filter(followee_id=account_id).delete()
+    for follow in await Follow.filter(Q(follower_id=account_id) | Q(followee_id=account_id)).order_by("id"):
+        await people.end_follow(follow.follower_id, follow.followee_id)
     await Block.filter(blocker_id=account_id).delete()
     await Block.filter(blocked_id=account_id).delete()
     await PlaybackPosition.filter(account_id=account_id).delete()
     await RolloutAllowed.filter(account_id=account_id).delete()
+    await Invitation.filter(account_id=account_id).delete()
+    await search.forget(account_id)
+    for space in await Space.filter(host_id=account_id):
+        await search.index(WordKind.SPACE, space.id, space.title)  # by its title alone, no more by the handle
     await _stop_telling(account_id)
 
 

@@ -12,11 +12,13 @@ from services.audit import AuditHead
 from services.bus import Bus
 from services.carriers import Carrier
 from services.clock import Clock
+from services.deadline import Deadlines
 from services.inventory import Folders, Place
 from services.limits import RateLimiter
 from services.links import LinkSigner
 from services.payments import PaymentProvider
 from services.policies import PolicyBook
+from services.presence import Presence
 from services.receipts import ReceiptSigner
 from services.rules import Rules
 from services.signing import Signer
@@ -39,6 +41,8 @@ class House:
     bus: Bus
     links: LinkSigner
     limiter: RateLimiter
+    presence: Presence
+    deadlines: Deadlines
     policies: PolicyBook
     receipts: ReceiptSigner
     audit_head: AuditHead

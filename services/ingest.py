@@ -8,6 +8,8 @@ from media.engine import (
     EngineError,
     EngineEvent,
     EngineLost,
+    ListenerConnected,
+    ListenerLost,
     OfferRefused,
     PublishAnswer,
     PublisherConnected,
@@ -22,10 +24,10 @@ from media.engine import (
     TooManySessions,
 )
 from models.account import Account
-from models.participant import PUBLISHING_ROLES, Participant, ParticipantRole
+from models.participant import Participant, ParticipantRole
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import participation
+from services import deadlines, entering, participation
 from services.changes import change
 from services.errors import (
     AlreadyEnded,
@@ -74,18 +76,22 @@ async def _participant(house: House, token: str | None, space_id: UUID) -> tuple
 
 async def _speaker(house: House, token: str | None, space_id: UUID) -> tuple[Space, Participant]:
     """A host, co-host or speaker in a live Space, by media token."""
+    await deadlines.settle(house)
     space, found = await _participant(house, token, space_id)
     if space.state is SpaceState.SCHEDULED:
         raise NotLive
     if space.state is not SpaceState.LIVE:
         raise AlreadyEnded
     await _still_sees(house, found, space)
+    if found.left_at is not None and found.has_lapsed:
+        await participation.come_back(house, space.id, found.account_id)
+        await found.refresh_from_db()
     _expect_role(found)
     return space, found
 
 
 def _expect_role(found: Participant) -> None:
-    if found.left_at is not None or found.role not in PUBLISHING_ROLES:
+    if not entering.may_publish(found):
         raise Forbidden("Listeners cannot publish, and hear the Space by HLS. Raise a hand first.")
 
 
@@ -220,16 +226,30 @@ class Ingest:
                 self._progress.pop(UUID(event.facts.recording_id), None)
                 await self._recorder_changed(event)
             case PublisherConnected():
-                await self._connection(event.space_id, event.participant_id, connected=True)
+                self._note(event, publishes=True)
+                await self._connection(event, connected=True)
             case PublisherLost():
-                if not event.replaced:
-                    await self._connection(event.space_id, event.participant_id, connected=False)
+                # One that never connected, or that another has replaced, is no loss.
+                if self._forget(event) and not event.replaced:
+                    await self._connection(event, connected=False)
+            case ListenerConnected():
+                self._note(event, publishes=False)
+            case ListenerLost():
+                self._forget(event)
             case SpeakingChanged():
                 await Participant.filter(
                     space_id=UUID(event.space_id), account_id=UUID(event.participant_id), left_at=None
                 ).update(is_speaking=event.speaking)
             case EngineLost():
                 self._progress.clear()
+
+    def _note(self, event: PublisherConnected | ListenerConnected, *, publishes: bool) -> None:
+        space_id, account_id = UUID(event.space_id), UUID(event.participant_id)
+        self._house.presence.connected(space_id, account_id, event.session_id, publishes=publishes)
+
+    def _forget(self, event: PublisherLost | ListenerLost) -> bool:
+        space_id, account_id = UUID(event.space_id), UUID(event.participant_id)
+        return self._house.presence.disconnected(space_id, account_id, event.session_id)
 
     async def flush(self) -> None:
         """Write the progress that has gathered, in one transaction."""
@@ -258,18 +278,24 @@ class Ingest:
             else:
                 await recording.save()
 
-    async def _connection(self, space_id: str, account_id: str, *, connected: bool) -> None:
+    async def _connection(self, event: PublisherConnected | PublisherLost, *, connected: bool) -> None:
+        space_id, account_id = UUID(event.space_id), UUID(event.participant_id)
         async with change(self._house) as made:
-            await made.space(UUID(space_id))
-            found = await Participant.get_or_none(
-                space_id=UUID(space_id), account_id=UUID(account_id), left_at=None
+            space = await Space.select_for_update().get_or_none(id=space_id, state=SpaceState.LIVE)
+            if space is None:
+                return
+            found = await Participant.select_for_update().get_or_none(
+                space_id=space_id, account_id=account_id
             )
-            if found is None:
+            if found is not None and connected and found.left_at is not None and found.has_lapsed:
+                await entering.enter(self._house, made, space, found)
+            if found is None or found.left_at is not None:
                 return
             found.is_connected = connected
+            found.was_connected = found.was_connected or connected
             found.is_speaking = found.is_speaking and connected
-            await found.save(update_fields=["is_connected", "is_speaking"])
+            await found.save(update_fields=["is_connected", "was_connected", "is_speaking"])
             if found.role is ParticipantRole.HOST:
-                await Space.filter(id=UUID(space_id), state=SpaceState.LIVE).update(
-                    host_lost_at=None if connected else made.now
-                )
+                space.host_lost_at = None if connected else made.now
+                await space.save(update_fields=["host_lost_at"])
+                made.mind(space)

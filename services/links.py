@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,8 @@ from uuid import UUID
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOBODY = UUID(int=0)
 _MAC_BYTES = 16
+# The version of UUIDs that are nobody's account; accounts have version 4.
+_ANONYMOUS = 8
 _LAYOUT = struct.Struct(">B16s16sQ")
 _TOKEN_CHARS = (_LAYOUT.size + _MAC_BYTES) * 4 // 3 + 2
 
@@ -40,12 +43,29 @@ class BadLink(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """`subject_id` is the recording; the Space for LIVE and PUBLISH, the clip for CLIP. `viewer_id` None: anonymous."""
+    """`subject_id` is the recording; the Space for LIVE and PUBLISH, the clip for CLIP. `viewer_id` None: anonymous.
+
+    `anonymous_id` tells one anonymous listener from another, where that matters.
+    """
 
     kind: LinkKind
     subject_id: UUID
     viewer_id: UUID | None
     expires_at: datetime
+    anonymous_id: UUID | None = None
+
+
+def anonymous_id(origin: str) -> UUID:
+    """A new id for somebody without an account; `origin` is 12 hexadecimal digits that name their address."""
+    told = bytearray(bytes.fromhex(origin) + secrets.token_bytes(10))
+    told[6] = _ANONYMOUS << 4 | told[6] & 0x0F
+    told[8] = 0x80 | told[8] & 0x3F
+    return UUID(bytes=bytes(told))
+
+
+def origin_of(anonymous: UUID) -> str:
+    """The digits of the address behind an `anonymous_id`."""
+    return anonymous.bytes[:6].hex()
 
 
 class LinkSigner:
@@ -64,7 +84,7 @@ class LinkSigner:
         body = _LAYOUT.pack(
             link.kind,
             link.subject_id.bytes,
-            (link.viewer_id or _NOBODY).bytes,
+            (link.viewer_id or link.anonymous_id or _NOBODY).bytes,
             (link.expires_at - _EPOCH) // timedelta(milliseconds=1),
         )
         return base64.urlsafe_b64encode(body + self._mac(body)).rstrip(b"=").decode()
@@ -84,10 +104,12 @@ class LinkSigner:
         if kind not in kinds:
             raise BadLink
         viewer_id = UUID(bytes=viewer)
+        is_account = viewer_id != _NOBODY and viewer_id.version != _ANONYMOUS
         return Link(
             kind=LinkKind(kind),
             subject_id=UUID(bytes=subject),
-            viewer_id=None if viewer_id == _NOBODY else viewer_id,
+            viewer_id=viewer_id if is_account else None,
+            anonymous_id=None if is_account or viewer_id == _NOBODY else viewer_id,
             expires_at=_EPOCH + timedelta(milliseconds=expires_ms),
         )
 

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from tortoise.expressions import Q, Subquery
 
-from models.follow import Follow
 from models.participant import Participant
 from models.recording import Recording, RecordingStatus
 from models.space import Space
 from models.space_event import SpaceEvent, SpaceEventKind
 from models.timeline_event import TimelineEvent, TimelineEventKind
 from services.bus import TIMELINE, space_topic
+from services.cards import on_timeline_of
 from services.changes import recording_facts
 from services.cursors import EventCursor
 from services.errors import InvalidInput
@@ -99,9 +99,13 @@ async def _snapshot(house: House, space: Space, recording: Recording | None) -> 
 async def follow_space(
     house: House, viewer: Viewer, space_id: UUID, after: str | None
 ) -> AsyncIterator[Heard]:
-    """Everything that changes in a Space. Raises NotFound, also later when the viewer is blocked."""
+    """Everything that changes in a Space; who follows is present in it.
+
+    Raises NotFound, also later when the viewer is blocked.
+    """
     space = await visible_space(viewer, space_id)
-    with house.bus.listen(space_topic(space_id)) as ear:
+    presence = house.presence.subscribed(space_id, account_id=viewer.id, address=viewer.address)
+    with house.bus.listen(space_topic(space_id)) as ear, presence:
         if after is None:
             space = await visible_space(viewer, space_id)
             sequence = space.event_sequence
@@ -115,8 +119,8 @@ async def follow_space(
                 yield heard(event)
             if not found:
                 await ear.wait(_POLL_S)
-                viewer = Viewer(account=viewer.account)
-                await visible_space(viewer, space_id)
+            viewer = Viewer(account=viewer.account)
+            await visible_space(viewer, space_id)
 
 
 async def follow_recording(
@@ -137,6 +141,8 @@ async def follow_recording(
         tick_s = house.rules.status_tick.total_seconds()
         tick_at = house.clock.monotonic() + tick_s
         while True:
+            viewer = Viewer(account=viewer.account)
+            await visible_space(viewer, space_id)
             found = await events_after(viewer, space_id, sequence, most=_BATCH, of_recording=True)
             for event in found:
                 told = heard(event)
@@ -149,7 +155,6 @@ async def follow_recording(
             await ear.wait(max(0.0, tick_at - house.clock.monotonic()))
             if house.clock.monotonic() >= tick_at:
                 tick_at += tick_s
-                await visible_space(Viewer(account=viewer.account), space_id)
                 if tick := await _tick(house, space_id, cursor):
                     yield tick
 
@@ -172,11 +177,11 @@ async def _concerning(viewer: Viewer) -> Q:
     """Card events that belong on the viewer's timeline."""
     if viewer.id is None:
         return Q(public_kind__isnull=False)
-    followed = Follow.filter(follower_id=viewer.id).values("followee_id")
-    mine = Q(author_id=viewer.id) | Q(author_id__in=Subquery(followed))
+    mine = on_timeline_of(viewer.id) & Q(viewer_id__isnull=True)
     if hidden := await viewer.hidden():
         mine = mine & ~Q(author_id__in=hidden) & ~Q(host_id__in=hidden)
-    return mine
+    # What a follow or a block changed is told even of those who are hidden now.
+    return mine | Q(viewer_id=viewer.id)
 
 
 async def follow_timeline(house: House, viewer: Viewer, after: str | None) -> AsyncIterator[CardHeard]:

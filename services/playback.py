@@ -7,16 +7,17 @@ from pathlib import Path
 from uuid import UUID
 
 from media.engine import EngineError, LiveWindow
+from media.mp4 import FRAGMENT_FRAMES, PART_FRAMES
 from media.playlist import first_number_at
 from models.account import Account, Suspension
 from models.clip import Clip
 from models.fields import to_ms
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import clips, recordings, retention, visibility
+from services import clips, deadlines, recordings, retention, visibility
 from services.errors import Forbidden, NotFound, RecordingNotAvailable, Unavailable
 from services.house import House
-from services.links import BadLink, Link, LinkKind
+from services.links import BadLink, Link, LinkKind, anonymous_id, origin_of
 from services.viewers import Viewer
 
 
@@ -83,12 +84,14 @@ def feed_link(recording: Recording) -> Link | None:
 
 
 def live_link(house: House, space: Space, viewer: Viewer, now: datetime) -> Link:
-    """A link to listen live with: good for as long as a Space can last."""
+    """A link to listen live with: good for as long as a Space can last. One without an account is told from others."""
     started_at = space.started_at or now
+    nobody = None if viewer.id else anonymous_id(house.presence.origin(space.id, viewer.address))
     return Link(
         kind=LinkKind.LIVE,
         subject_id=space.id,
         viewer_id=viewer.id,
+        anonymous_id=nobody,
         expires_at=started_at + house.rules.longest_space + house.rules.link_slack,
     )
 
@@ -200,11 +203,14 @@ async def open_review(house: House, token: str) -> Stored:
 async def open_live(house: House, token: str) -> Stored | InMemory:
     """What a live link opens: the growing recording, the finished one, or the window in memory."""
     link = _read(house, token, LinkKind.LIVE)
+    await deadlines.settle(house)
     viewer = await _viewer(house, link)
     space = await Space.get_or_none(id=link.subject_id)
     if space is None or space.host_id in await visibility.hidden_from(viewer):
         raise LinkGone
     if not await visibility.is_admitted(viewer, space):
+        raise LinkGone
+    if space.state is SpaceState.LIVE and await visibility.was_removed(viewer, space.id):
         raise LinkGone
     recording = await Recording.get_or_none(space_id=space.id)
     if space.state is SpaceState.LIVE:
@@ -221,6 +227,14 @@ async def open_live(house: House, token: str) -> Stored | InMemory:
     if recording.status is RecordingStatus.FINALIZING or visibility.is_playable(recording, now):
         return _stored(house, recording, link, start_ms=recording.start_offset_ms)
     raise LinkGone
+
+
+def note_listener(house: House, token: str) -> None:
+    """A live playlist was fetched: who holds this good link is present."""
+    link = house.links.read(token, LinkKind.LIVE)
+    player = link.anonymous_id.bytes if link.anonymous_id else b""
+    origin = origin_of(link.anonymous_id) if link.anonymous_id else ""
+    house.presence.fetched(link.subject_id, account_id=link.viewer_id, origin=origin, player=player)
 
 
 async def live_window(house: House, media: InMemory) -> LiveWindow:
@@ -256,6 +270,8 @@ async def live_bytes(
         newest = window.generation if window.fragments else window.generation - 1
     else:
         newest = _newest(window, house.clock.now())
+    if part is not None and part * PART_FRAMES >= FRAGMENT_FRAMES:
+        raise NotFound
     if first_number_at(to_ms(media.opened_at)) <= number <= newest:
         raise LinkGone("This part of the live Space has passed.")
     raise NotFound

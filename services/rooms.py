@@ -9,7 +9,7 @@ from models.participant import Participant, ParticipantRole
 from models.process import Process
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import endings, spaces
+from services import deadlines, endings, spaces
 from services.changes import change
 from services.house import House
 from services.recordings import take_facts
@@ -41,6 +41,7 @@ async def lose_connections(house: House, since: datetime, *, only: Collection[UU
             host_lost_at=since
         )
         await connected.update(is_connected=False, is_speaking=False)
+    house.presence.lose_media(only=only)
 
 
 async def reopen(house: House, since: datetime, *, only: Collection[UUID] | None = None) -> None:
@@ -49,8 +50,7 @@ async def reopen(house: House, since: datetime, *, only: Collection[UUID] | None
     `only` are the Spaces that were lost; all when None.
     """
     await lose_connections(house, since, only=only)
-    for space_id in await endings.due_spaces(house.rules, house.clock.now()):
-        await endings.end_due(house, space_id)
+    await deadlines.run(house)
     live = Space.filter(state=SpaceState.LIVE)
     for space in await (live if only is None else live.filter(id__in=list(only))):
         await _reopen_room(house, space)

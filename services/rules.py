@@ -29,6 +29,10 @@ class Rules:
     unlaunched_after: timedelta = timedelta(hours=24)
     reconnect_window: timedelta = timedelta(seconds=60)
     longest_space: timedelta = timedelta(hours=12)
+    longest_space_notice: timedelta = timedelta(minutes=10)
+    empty_for: timedelta = timedelta(minutes=5)
+    present_for: timedelta = timedelta(seconds=60)
+    cohosts: int = 2
     speakers: int = 10
     live_waits: int = 1000
     disk_floor_bytes: int = 0

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from media.disk import free_bytes
@@ -11,10 +11,12 @@ from media.engine import EngineDraining, EngineError, EngineFull, RecordingSpec,
 from models.account import Account
 from models.participant import Participant, ParticipantRole
 from models.recording import Recording, RecordingStatus
+from models.search_word import WordKind
 from models.space import Platform, Space, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
-from services import announcements, cards, rollout, text, tickets
+from services import announcements, cards, invitations, rollout, search, text, tickets
 from services.changes import Change, change, new_id
+from services.deadline import lapses_at
 from services.errors import (
     AlreadyEnded,
     AlreadyLive,
@@ -28,7 +30,6 @@ from services.errors import (
     Unavailable,
 )
 from services.house import House
-from services.rules import Rules
 from services.states import move_recording, move_space
 from services.viewers import Viewer
 from services.visibility import visible_space
@@ -50,6 +51,7 @@ class NewSpace:
     platform: Platform = Platform.WEB
     speaker_policy: SpeakerPolicy = SpeakerPolicy.RAISED_HAND
     ticketing: tickets.NewTicketing | None = None
+    cohost_handles: tuple[str, ...] = ()
 
 
 async def hosted(change: Change, viewer: Viewer, space_id: UUID) -> Space:
@@ -86,6 +88,10 @@ async def create(house: House, viewer: Viewer, wish: NewSpace) -> Space:
         )
         await cards.create(made, space, recording)
         await announcements.plan(house, made, space)
+        await invitations.invite_cohosts(house, made, viewer, space, list(wish.cohost_handles))
+        await search.index(WordKind.SPACE, space.id, space.title, host.handle)
+        await search.index_topics(space.id, space.topics)
+        made.mind(space)
     return space
 
 
@@ -151,6 +157,11 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
         for name, value in edit.changes.items():
             setattr(space, name, _checked(house, name, value, made.now))
         await space.save()
+        if "title" in edit.changes:
+            await search.index(WordKind.SPACE, space.id, space.title, viewer.signed_in().handle)
+        if "topics" in edit.changes:
+            await search.index_topics(space.id, space.topics)
+        made.mind(space)
         await made.tell_space(space, SpaceEventKind.UPDATED)
         await cards.changed(made, space, await Recording.get_or_none(space_id=space.id))
         if space.state is SpaceState.SCHEDULED:
@@ -223,13 +234,6 @@ async def cancel(house: House, viewer: Viewer, space_id: UUID) -> Space:
     return space
 
 
-def lapses_at(space: Space, rules: Rules) -> datetime:
-    """When a scheduled Space is called off by itself; far away for one that has no start."""
-    if space.state is not SpaceState.SCHEDULED or space.scheduled_start is None:
-        return datetime.max.replace(tzinfo=UTC)
-    return space.scheduled_start + rules.unlaunched_after
-
-
 async def call_off(house: House, made: Change, space: Space) -> None:
     """SCHEDULED to CANCELED, for a host or for the clock."""
     if space.state is SpaceState.LIVE:
@@ -239,6 +243,7 @@ async def call_off(house: House, made: Change, space: Space) -> None:
     space.recording_enabled = False
     await space.save()
     await Recording.filter(space_id=space.id, status=RecordingStatus.ARMED).delete()
+    await invitations.lapse(space_id=space.id)
     await made.tell_space(space, SpaceEventKind.CANCELED, of_recording=had_recording)
     await tickets.refund_all(house, made, space)
     await cards.changed(made, space, None)
@@ -286,6 +291,7 @@ async def _go_live(house: House, viewer: Viewer, space_id: UUID, platform: Platf
         recording = await _may_launch(house, space, made.now)
         host = await _enter_host(space, platform, made.now)
         await space.save()
+        made.mind(space)
         if recording is not None:
             await recording.save()
         await made.tell_space(
@@ -297,6 +303,7 @@ async def _go_live(house: House, viewer: Viewer, space_id: UUID, platform: Platf
         )
         await cards.news(made, space, recording)
         await announcements.plan(house, made, space)
+    house.presence.opened(space.id, host_id=space.host_id)
     return space
 
 
@@ -327,10 +334,12 @@ async def _enter_host(space: Space, platform: Platform, now: datetime) -> Partic
         role=ParticipantRole.HOST,
         platform=platform,
         joined_at=now,
+        has_entered=True,
         # A host consents by toggling.
         acknowledged_at=now if space.recording_enabled else None,
     )
     space.participant_count = space.total_listener_count = space.peak_listener_count = 1
+    space.alone_since = now
     return host
 
 

@@ -9,6 +9,7 @@ from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
 from models.clip import Clip
+from models.invitation import Invitation
 from models.notification import Notification
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
 from models.recording import Recording, RecordingStatus
@@ -63,6 +64,18 @@ async def participants(viewer: Viewer) -> Q:
     return seen
 
 
+async def invitations(viewer: Viewer) -> Q:
+    """Invitations: one's own, those one has made, and those to Spaces that one hosts."""
+    if viewer.id is None:
+        return Q(id=_NOBODY)
+    hosted = Space.filter(host_id=viewer.id).values("id")
+    seen = Q(account_id=viewer.id) | Q(inviter_id=viewer.id) | Q(space_id__in=Subquery(hosted))
+    if hidden := await hidden_from(viewer):
+        seen = seen & ~Q(account_id__in=hidden)
+        seen = seen & ~Q(space_id__in=Subquery(Space.filter(host_id__in=hidden).values("id")))
+    return seen
+
+
 async def reports(viewer: Viewer) -> Q:
     """Reports: one's own; all for moderators."""
     return Q() if viewer.is_moderator else Q(reporter_id=viewer.id or _NOBODY)
@@ -100,6 +113,7 @@ RULES = {
     TimelineItem: items,
     Clip: items,
     Participant: participants,
+    Invitation: invitations,
     Report: reports,
     Ticket: tickets,
     AuditEntry: audit_entries,
@@ -115,6 +129,13 @@ async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
     if space is None or space.host_id in await hidden_from(viewer):
         raise NotFound(path=["spaceId"])
     return space
+
+
+async def was_removed(viewer: Viewer, space_id: UUID) -> bool:
+    """Whether the viewer was put out of a Space: they may see it, and neither enter nor hear it live."""
+    if viewer.id is None:
+        return False
+    return await Participant.exists(space_id=space_id, account_id=viewer.id, removed_at__isnull=False)
 
 
 async def visible_recording(viewer: Viewer, recording_id: UUID) -> Recording:
@@ -183,6 +204,9 @@ def may_download(recording: Recording, viewer: Viewer, now: datetime) -> bool:
     return viewer.id == recording.host_id and is_playable(recording, now)
 
 
-def may_hear_live(space: Space, *, admitted: bool) -> bool:
-    """Whether somebody who sees the Space, and is `admitted` to it or not, may hear it now."""
-    return admitted and space.state is SpaceState.LIVE
+def may_hear_live(space: Space, mine: Participant | None, *, admitted: bool) -> bool:
+    """Whether somebody who sees the Space may hear it now; `mine` is the viewer's participation.
+
+    `admitted`: whether they may enter as far as tickets go.
+    """
+    return admitted and space.state is SpaceState.LIVE and (mine is None or mine.removed_at is None)

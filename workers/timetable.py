@@ -13,6 +13,7 @@ from models.recording import Recording, RecordingStatus
 from services import (
     accounts,
     audit,
+    deadlines,
     endings,
     farewell,
     history,
@@ -22,6 +23,7 @@ from services import (
     recordings,
     rooms,
 )
+from services.bus import DEADLINES
 from services.changes import again
 from services.clock import VouchedClock
 from services.house import House
@@ -32,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 # So many recordings are leased at a time: few enough to be done before the lease runs out.
 _BATCH = 20
+_SHORTEST_PAUSE_S = 0.02
 
 
 class Timetable:
@@ -47,15 +50,23 @@ class Timetable:
         self._lost: set[UUID] = set()
 
     async def run(self) -> None:
-        """A round now and every `interval_s`; between them, whatever becomes due. Until cancelled."""
-        while True:
-            await self.round()
-            await asyncio.sleep(await self._pause_s())
+        """A round now and every `interval_s`; between them, whatever becomes due of Spaces. Until cancelled."""
+        with self._house.bus.listen(DEADLINES) as ear:
+            while True:
+                await self.round()
+                until_s = self._house.clock.monotonic() + self._interval_s
+                while (left_s := until_s - self._house.clock.monotonic()) > 0:
+                    if not self._owns_rooms:
+                        await asyncio.sleep(left_s)
+                    elif await ear.wait(min(left_s, self._until_due_s())):
+                        await self._attempt(lambda: deadlines.look_ahead(self._house))
+                    else:
+                        await self._attempt(lambda: deadlines.settle(self._house))
 
     async def round(self) -> None:
         """Do everything that is due."""
         if self._owns_rooms:
-            await self._attempt(self._spaces)
+            await self._attempt(lambda: deadlines.run(self._house))
             await self._attempt(self._unfinished)
             await self._attempt(lambda: rooms.sign_of_life(self._house))
         await self._attempt(self._house.policies.refresh)
@@ -76,22 +87,9 @@ class Timetable:
         await self._attempt(self._expiries)
         await self._attempt(self._purges)
 
-    async def _pause_s(self) -> float:
-        """Until the next round, or until a lost host's window closes, whichever is first."""
-        if not self._owns_rooms:
-            return self._interval_s
-        try:
-            deadline: datetime | None = await endings.next_deadline(self._house.rules)
-        except Exception:  # noqa: BLE001 (the database is away: the next round will tell)
-            return self._interval_s
-        if deadline is None:
-            return self._interval_s
-        left = (deadline - self._house.clock.now()).total_seconds()
-        return min(self._interval_s, max(left, 0.05))
-
-    async def _spaces(self) -> None:
-        due = await endings.due_spaces(self._house.rules, self._house.clock.now())
-        await self._each(due, lambda one: endings.end_due(self._house, one))
+    def _until_due_s(self) -> float:
+        left = deadlines.next_at(self._house) - self._house.clock.now()
+        return max(left.total_seconds(), _SHORTEST_PAUSE_S)
 
     async def _unfinished(self) -> None:
         stuck = await Recording.filter(status=RecordingStatus.FINALIZING).values_list("id", flat=True)

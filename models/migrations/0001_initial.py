@@ -9,6 +9,7 @@ from tortoise.migrations import operations as ops
 from models.account import Suspension
 from models.delivery import Channel
 from models.fields import InstantField
+from models.invitation import InvitationState, InvitedRole
 from models.notification import NotificationKind
 from models.participant import ParticipantRole
 from models.payment import PaymentState
@@ -16,6 +17,7 @@ from models.recording import RecordingStatus
 from models.report import ReportCategory, ReportState, SubjectKind
 from models.review_decision import Decision
 from models.rollout import RolloutStage
+from models.search_word import WordKind
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
 from models.ticket import TicketStatus
@@ -129,6 +131,23 @@ class Migration(migrations.Migration):
                 "indexes": [Index(fields=["recording_id", "closed_at"])],
                 "pk_attr": "id",
                 "table_description": "One statement of a host. It is open until `closed_at`.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Attendance",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("space_id", fields.UUIDField()),
+                ("key", fields.CharField(max_length=40)),
+                ("most", fields.IntField(default=1)),
+            ],
+            options={
+                "table": "attendance",
+                "app": "models",
+                "unique_together": (("space_id", "key"),),
+                "pk_attr": "id",
+                "table_description": "`key` names an account, or one address in one Space by a keyed hash. `most`: how many of it at one time.",
             },
             bases=["Model"],
         ),
@@ -291,6 +310,43 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="Invitation",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("space_id", fields.UUIDField()),
+                ("account_id", fields.UUIDField()),
+                ("inviter_id", fields.UUIDField()),
+                (
+                    "role",
+                    fields.CharEnumField(
+                        description="COHOST: COHOST\nSPEAKER: SPEAKER", enum_type=InvitedRole, max_length=8
+                    ),
+                ),
+                (
+                    "state",
+                    fields.CharEnumField(
+                        default=InvitationState.OPEN,
+                        description="OPEN: OPEN\nACCEPTED: ACCEPTED\nDECLINED: DECLINED\nLAPSED: LAPSED",
+                        enum_type=InvitationState,
+                        max_length=8,
+                    ),
+                ),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("answered_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "invitation",
+                "app": "models",
+                "indexes": [
+                    Index(fields=["account_id", "state", "created_at", "id"]),
+                    Index(fields=["space_id", "account_id"]),
+                ],
+                "pk_attr": "id",
+                "table_description": "One role in one Space, offered to `account_id` by its host or a co-host.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="LegalHold",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
@@ -395,6 +451,9 @@ class Migration(migrations.Migration):
                 ("is_speaking", fields.BooleanField(default=False)),
                 ("hand_raised", fields.BooleanField(default=False)),
                 ("is_connected", fields.BooleanField(default=False)),
+                ("was_connected", fields.BooleanField(default=False)),
+                ("has_entered", fields.BooleanField(default=False)),
+                ("has_lapsed", fields.BooleanField(default=False)),
                 (
                     "platform",
                     fields.CharEnumField(
@@ -790,6 +849,33 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="SearchWord",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                (
+                    "kind",
+                    fields.CharEnumField(
+                        description="ACCOUNT: ACCOUNT\nSPACE: SPACE\nTOPIC: TOPIC",
+                        enum_type=WordKind,
+                        max_length=7,
+                    ),
+                ),
+                ("subject_id", fields.UUIDField()),
+                ("word", fields.CharField(max_length=320)),
+            ],
+            options={
+                "table": "search_word",
+                "app": "models",
+                "indexes": [
+                    Index(fields=["kind", "word", "subject_id"]),
+                    Index(fields=["subject_id", "kind"]),
+                ],
+                "pk_attr": "id",
+                "table_description": "`word` is UTF-8 in hexadecimal: every database orders that alike, so that a prefix is a range of the index.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Session",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
@@ -830,6 +916,8 @@ class Migration(migrations.Migration):
                 ("started_at", InstantField(null=True, generated=False, unique=False)),
                 ("ended_at", InstantField(null=True, generated=False, unique=False)),
                 ("host_lost_at", InstantField(null=True, generated=False, unique=False)),
+                ("alone_since", InstantField(null=True, generated=False, unique=False)),
+                ("end_told_at", InstantField(null=True, generated=False, unique=False)),
                 (
                     "speaker_policy",
                     fields.CharEnumField(
@@ -839,9 +927,11 @@ class Migration(migrations.Migration):
                         max_length=12,
                     ),
                 ),
+                ("cohost_ids", fields.JSONField(default=list, encoder=JSON_DUMPS, decoder=loads)),
                 ("clips_allowed", fields.BooleanField(default=True)),
                 ("recording_enabled", fields.BooleanField(default=False)),
                 ("participant_count", fields.IntField(default=0)),
+                ("audience_count", fields.IntField(default=0)),
                 ("total_listener_count", fields.IntField(default=0)),
                 ("peak_listener_count", fields.IntField(default=0)),
                 ("reminder_count", fields.IntField(default=0)),
@@ -858,6 +948,10 @@ class Migration(migrations.Migration):
                     Index(fields=["host_id", "created_at", "id"]),
                     Index(fields=["state", "created_at", "id"]),
                     Index(fields=["created_at", "id"]),
+                    Index(fields=["state", "host_lost_at"]),
+                    Index(fields=["state", "alone_since"]),
+                    Index(fields=["state", "started_at"]),
+                    Index(fields=["state", "scheduled_start"]),
                 ],
                 "pk_attr": "id",
                 "table_description": "`event_sequence` numbers the Space's events and moves under the row's lock.",
@@ -873,7 +967,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     fields.CharEnumField(
-                        description="SNAPSHOT: SNAPSHOT\nCREATED: CREATED\nUPDATED: UPDATED\nSTARTED: STARTED\nENDED: ENDED\nCANCELED: CANCELED\nRECORDING_TOGGLED: RECORDING_TOGGLED\nRECORDING_STATUS_CHANGED: RECORDING_STATUS_CHANGED\nPARTICIPANT_JOINED: PARTICIPANT_JOINED\nPARTICIPANT_LEFT: PARTICIPANT_LEFT\nPARTICIPANT_REMOVED: PARTICIPANT_REMOVED\nROLE_CHANGED: ROLE_CHANGED\nMUTED_CHANGED: MUTED_CHANGED\nHAND_CHANGED: HAND_CHANGED",
+                        description="SNAPSHOT: SNAPSHOT\nCREATED: CREATED\nUPDATED: UPDATED\nSTARTED: STARTED\nENDING_SOON: ENDING_SOON\nENDED: ENDED\nCANCELED: CANCELED\nRECORDING_TOGGLED: RECORDING_TOGGLED\nRECORDING_STATUS_CHANGED: RECORDING_STATUS_CHANGED\nPARTICIPANT_JOINED: PARTICIPANT_JOINED\nPARTICIPANT_LEFT: PARTICIPANT_LEFT\nPARTICIPANT_REMOVED: PARTICIPANT_REMOVED\nROLE_CHANGED: ROLE_CHANGED\nMUTED_CHANGED: MUTED_CHANGED\nHAND_CHANGED: HAND_CHANGED",
                         enum_type=SpaceEventKind,
                         max_length=24,
                     ),
@@ -941,6 +1035,7 @@ class Migration(migrations.Migration):
                 ("item_id", fields.UUIDField()),
                 ("author_id", fields.UUIDField()),
                 ("host_id", fields.UUIDField()),
+                ("viewer_id", fields.UUIDField(null=True)),
                 (
                     "public_kind",
                     fields.CharEnumField(
@@ -954,7 +1049,11 @@ class Migration(migrations.Migration):
             options={
                 "table": "timeline_event",
                 "app": "models",
-                "indexes": [Index(fields=["at"]), Index(fields=["author_id", "id"])],
+                "indexes": [
+                    Index(fields=["at"]),
+                    Index(fields=["author_id", "id"]),
+                    Index(fields=["viewer_id", "id"]),
+                ],
                 "pk_attr": "id",
                 "table_description": "One change of one card. `public_kind` is what anonymous timelines hear of it, None for nothing.",
             },

@@ -1,4 +1,4 @@
-"""Signing up, in and out; following."""
+"""Signing up, in and out; following and blocking."""
 
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ from schema.context import Info
 from schema.links import media_link
 from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
-from services import accounts, exports, farewell
+from services import accounts, exports, farewell, people
 
 
 @strawberry.type
@@ -94,7 +94,7 @@ class AccountMutations:
         root: Any, info: Info, input: Annotated[inputs.FollowInput, ASKED]
     ) -> payloads.FollowPayload:
         user_id = ids.read(input.user_id, "User", path="userId")
-        user = await accounts.follow(info.context.house, info.context.viewer, user_id)
+        user = await people.follow(info.context.house, info.context.viewer, user_id)
         return payloads.FollowPayload(user=user)  # type: ignore[arg-type]
 
     @mutation("See somebody's cards no more.")
@@ -102,5 +102,23 @@ class AccountMutations:
         root: Any, info: Info, input: Annotated[inputs.UnfollowInput, ASKED]
     ) -> payloads.UnfollowPayload:
         user_id = ids.read(input.user_id, "User", path="userId")
-        user = await accounts.unfollow(info.context.house, info.context.viewer, user_id)
+        user = await people.unfollow(info.context.house, info.context.viewer, user_id)
         return payloads.UnfollowPayload(user=user)  # type: ignore[arg-type]
+
+    @mutation(
+        "Neither sees the other from now on, and each is out of the other's Spaces. Both follow each other no more."
+    )
+    async def block(
+        root: Any, info: Info, input: Annotated[inputs.BlockInput, ASKED]
+    ) -> payloads.BlockPayload:
+        user_id = ids.read(input.user_id, "User", path="userId")
+        user = await people.block(info.context.house, info.context.viewer, user_id)
+        return payloads.BlockPayload(user=user)  # type: ignore[arg-type]
+
+    @mutation("Each may see the other again. What the block has ended stays ended.")
+    async def unblock(
+        root: Any, info: Info, input: Annotated[inputs.UnblockInput, ASKED]
+    ) -> payloads.UnblockPayload:
+        user_id = ids.read(input.user_id, "User", path="userId")
+        user = await people.unblock(info.context.house, info.context.viewer, user_id)
+        return payloads.UnblockPayload(user=user)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from schema.links import media_link
 from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
 from schema.tickets import TicketingInput
-from services import endings, participation, playback, reminders, spaces
+from services import endings, invitations, participation, playback, reminders, roles, spaces
 from services.spaces import NewSpace, SpaceEdit
 from services.tickets import NewTicketing
 
@@ -50,6 +50,7 @@ class SpaceMutations:
             platform=input.platform,
             speaker_policy=input.speaker_policy,
             ticketing=_ticketing(given(input.ticketing)),
+            cohost_handles=tuple(input.cohost_handles),
         )
         space = await spaces.create(info.context.house, info.context.viewer, wish)
         return payloads.CreateSpacePayload(space=space)  # type: ignore[arg-type]
@@ -157,7 +158,7 @@ class SpaceMutations:
     async def set_participant_role(
         root: Any, info: Info, input: Annotated[inputs.SetParticipantRoleInput, ASKED]
     ) -> payloads.SetParticipantRolePayload:
-        participant = await participation.set_role(
+        participant = await roles.set_role(
             info.context.house,
             info.context.viewer,
             ids.read(input.space_id, "Space", path="spaceId"),
@@ -170,7 +171,7 @@ class SpaceMutations:
     async def set_muted(
         root: Any, info: Info, input: Annotated[inputs.SetMutedInput, ASKED]
     ) -> payloads.SetMutedPayload:
-        participant = await participation.set_muted(
+        participant = await roles.set_muted(
             info.context.house,
             info.context.viewer,
             ids.read(input.space_id, "Space", path="spaceId"),
@@ -192,3 +193,43 @@ class SpaceMutations:
             enabled=input.enabled,
         )
         return payloads.SetReminderPayload(space=space)  # type: ignore[arg-type]
+
+    @mutation(
+        "Ask somebody to be co-host (by the host, before launch too) or speaker (by co-hosts too). They must accept."
+        " Asking again while it is open is the same invitation."
+    )
+    async def invite(
+        root: Any, info: Info, input: Annotated[inputs.InviteInput, ASKED]
+    ) -> payloads.InvitePayload:
+        invitation = await invitations.invite(
+            info.context.house,
+            info.context.viewer,
+            ids.read(input.space_id, "Space", path="spaceId"),
+            ids.read(input.user_id, "User", path="userId"),
+            input.role,
+        )
+        return payloads.InvitePayload(invitation=invitation)  # type: ignore[arg-type]
+
+    @mutation("Answer an invitation, once. Accepting while the Space is live enters it.")
+    async def respond_to_invitation(
+        root: Any, info: Info, input: Annotated[inputs.RespondToInvitationInput, ASKED]
+    ) -> payloads.RespondToInvitationPayload:
+        participant = await invitations.respond(
+            info.context.house,
+            info.context.viewer,
+            ids.read(input.invitation_id, "Invitation", path="invitationId"),
+            accept=input.accept,
+        )
+        return payloads.RespondToInvitationPayload(participant=participant)  # type: ignore[arg-type]
+
+    @mutation("Put somebody out of a live Space, by its host or a co-host. They cannot come back into it.")
+    async def remove_participant(
+        root: Any, info: Info, input: Annotated[inputs.RemoveParticipantInput, ASKED]
+    ) -> payloads.RemoveParticipantPayload:
+        space = await roles.remove(
+            info.context.house,
+            info.context.viewer,
+            ids.read(input.space_id, "Space", path="spaceId"),
+            ids.read(input.user_id, "User", path="userId"),
+        )
+        return payloads.RemoveParticipantPayload(space=space)  # type: ignore[arg-type]

@@ -56,6 +56,7 @@ PLACES: Mapping[str, Place] = MappingProxyType(
         "ReviewOpening": Place(
             "ReviewOpening", "query { recording(id: $gone recording$) { reviewOpenings % } }"
         ),
+        "Invitation": Place("Invitation", "query { node(id: $invitation$) % }"),
         "Clip": Place("Clip", "query { node(id: $ended clip$) % }"),
         "Clip, ticketed": Place("Clip", "query { node(id: $ticketed clip$) % }"),
         "Notification": Place("Notification", "query { viewer { notifications { edges { node % } } } }"),
@@ -89,6 +90,7 @@ ROOTS: Mapping[str, str] = MappingProxyType(
         "Query.nodes": "query { nodes(ids: [$live$]) { id } }",
         "Query.viewer": "query { viewer { isModerator } }",
         "Query.user": 'query { user(handle: "host") { id } }',
+        "Query.users": 'query { users(text: "host") { edges { cursor } } }',
         "Query.space": "query { space(id: $live$) { id } }",
         "Query.recording": "query { recording(id: $ended recording$) { id } }",
         "Query.spaces": "query { spaces { edges { cursor } } }",
@@ -136,6 +138,7 @@ _MADE: Mapping[str, Callable[[World, str], Awaitable[Any]]] = MappingProxyType(
         "$again": lambda world, who: world.again(who),
         "$handle": _handle,
         "$somebody": _stranger,
+        "$guest": lambda world, _who: world.guest(),
     }
 )
 
@@ -170,6 +173,12 @@ CHANGES: Mapping[str, Given] = MappingProxyType(
         "acknowledgeRecording": _with(spaceId="$live", consentVersion="1"),
         "raiseHand": _with(spaceId="$live", raised=True),
         "setParticipantRole": _with(spaceId="$live", userId="$listener", role="SPEAKER"),
+        "invite": _with(spaceId="$live", userId="$somebody", role="SPEAKER"),
+        "invite, a co-host": _with(spaceId="$live", userId="$somebody", role="COHOST"),
+        "respondToInvitation": _with(invitationId="$invitation", accept=False),
+        "removeParticipant": _with(spaceId="$live", userId="$guest"),
+        "block": _with(userId="$somebody"),
+        "unblock": _with(userId="$somebody"),
         "setMuted": _with(spaceId="$live", userId="$speaker", muted=True),
         "trimRecording": _with(recordingId="$ended recording", startOffsetMs=0),
         "savePlaybackPosition": _with(recordingId="$ended recording", positionMs=5),

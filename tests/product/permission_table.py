@@ -34,8 +34,9 @@ FIELDS: dict[str, dict[str, str]] = {
     "Viewer": {
         ".++++++++A": "user isModerator recordsByDefault recordingEligibility accessTokens",
         ".000000+0A": "tickets",
+        ".0000+000A": "invitations",
         ".000+0000A": "recordings",
-        ".0+++00+0A": "notifications",
+        ".0++++0+0A": "notifications",
     },
     "RecordingEligibility": {
         ".++++++++A": "allowed reason",
@@ -46,9 +47,10 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "Space, live": {
         "++++++.++A": (
-            "id title description language topics state host createdAt scheduledStart startedAt "
-            "speakerPolicy clipsAllowed recordingEnabled isRecording consent recording "
-            "participantCount totalListenerCount peakListenerCount reminderCount live participants"
+            "id title description language topics state host cohosts createdAt scheduledStart "
+            "startedAt endsAt speakerPolicy clipsAllowed recordingEnabled isRecording consent "
+            "recording participantCount totalListenerCount peakListenerCount reminderCount live "
+            "participants"
         ),
         "000000.00A": "endedAt ticketing viewerTicket",
         "nnnnnn.nnA": "viewerHasReminder",
@@ -56,15 +58,15 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "Space, ticketed": {
         "++++++.++A": (
-            "id title description language topics state host createdAt scheduledStart startedAt "
-            "endedAt speakerPolicy clipsAllowed recordingEnabled isRecording consent recording "
-            "participantCount totalListenerCount peakListenerCount ticketing reminderCount "
+            "id title description language topics state host cohosts createdAt scheduledStart "
+            "startedAt endedAt speakerPolicy clipsAllowed recordingEnabled isRecording consent "
+            "recording participantCount totalListenerCount peakListenerCount ticketing reminderCount "
             "participants"
         ),
+        "000000.00A": "endsAt live",
         "000000.+0A": "viewerTicket",
         "nnnnnn.nnA": "viewerHasReminder",
         "00+++0.+0A": "viewerParticipation",
-        "000000.00A": "live",
     },
     "RecordingConsent": {
         "++++++.++A": "version text",
@@ -160,6 +162,9 @@ FIELDS: dict[str, dict[str, str]] = {
     "ReviewOpening": {
         "....+...+A": "at reason",
     },
+    "Invitation": {
+        "....++...A": "id space user role createdAt",
+    },
     "Clip": {
         "++++++.++A": "id recording author startMs endMs title createdAt playback",
     },
@@ -168,9 +173,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "00+++0.++A": "playback",
     },
     "Notification": {
-        "..+++..+.A": "id kind at space message",
-        "..00+..0.A": "recording",
-        "..000..+.A": "ticket",
+        "..++++.+.A": "id kind at space message",
+        "..00+0.0.A": "recording",
+        "..0000.+.A": "ticket",
+        "..++0+.0.A": "invitation",
     },
     "TimelineItem, a clip": {
         "++++++.++A": "id kind author createdAt activityAt space recording clip startMs url",
@@ -228,6 +234,7 @@ ROOT_CELLS: dict[str, str] = {
     "Query.nodes": "++++++0++A",
     "Query.viewer": "0++++++++A",
     "Query.user": "++++++0++A",
+    "Query.users": "+++++++++A",
     "Query.space": "++++++0++A",
     "Query.recording": "++++++0++A",
     "Query.spaces": "++++++0++A",
@@ -259,6 +266,12 @@ CHANGE_CELLS: dict[str, str] = {
     "acknowledgeRecording": "A+++++N++A",
     "raiseHand": "A+CCC+N++A",
     "setParticipantRole": "AFF++FNFFA",
+    "invite": "AFF++FNFFA",
+    "invite, a co-host": "AFFF+FNFFA",
+    "respondToInvitation": "ANNNN+NNNA",
+    "removeParticipant": "AFF++FNFFA",
+    "block": "A++++++++A",
+    "unblock": "A++++++++A",
     "setMuted": "AF+++FNFFA",
     "trimRecording": "AFFF+FNFFA",
     "savePlaybackPosition": "A+++++N++A",

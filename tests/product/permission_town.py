@@ -10,11 +10,9 @@ from typing import Any
 from media import journal
 from media.journal import JOURNAL
 from models.block import Block
-from models.participant import Participant, ParticipantRole
 from models.recording import Recording, RecordingStatus
 from models.review_opening import ReviewOpening
 from models.space import Space, SpaceState
-from models.ticket import Ticket
 from schema import ids
 from services import accounts
 from services.changes import new_id
@@ -88,6 +86,12 @@ class World:
             return self.things["live"]
         return await (await self.newcomer()).live_space()
 
+    async def guest(self) -> str:
+        """Somebody who has just come into the live Space to listen."""
+        person = await self.newcomer()
+        await person.do("joinSpace", spaceId=self.things["live"])
+        return person.id
+
     async def again(self, who: str) -> Person:
         """Somebody at another device, to whose session nothing else is tied."""
         person = self.people[who]
@@ -153,6 +157,14 @@ async def _furnish(world: World) -> None:
     things["live"] = await _live(world)
     await _attend(world, things["live"], "listener", "speaker", "cohost", "moderator", "another host")
     things["live recording"] = (await host.recording(things["live"], "id"))["id"]
+    made = await host.do(
+        "invite",
+        "invitation { id }",
+        spaceId=things["live"],
+        userId=world.people["another host"].id,
+        role="SPEAKER",
+    )
+    things["invitation"] = made["invitation"]["id"]
     things["listening"] = (
         await world.people["listener"].space(things["live"], "viewerParticipation { id }")
     )["viewerParticipation"]["id"]
@@ -212,28 +224,26 @@ async def _live(world: World, **fields: Any) -> str:
 
 
 async def _attend(world: World, space_id: str, *names: str) -> None:
-    """Come in; speaker and co-host in their roles."""
+    """Come in; speaker and co-host in their roles, by invitation."""
+    for name, role in (("speaker", "SPEAKER"), ("cohost", "COHOST")):
+        wish = {"spaceId": space_id, "userId": world.people[name].id, "role": role}
+        made = await world.host.do("invite", "invitation { id }", **wish)
+        given = {"invitationId": made["invitation"]["id"], "accept": True}
+        await world.people[name].do("respondToInvitation", **given)
     for name in names:
         await world.people[name].do("joinSpace", spaceId=space_id)
         consent = (await world.host.space(space_id, "consent { version }"))["consent"]
         await world.people[name].do(
             "acknowledgeRecording", spaceId=space_id, consentVersion=consent["version"]
         )
-    for name, role in (("speaker", ParticipantRole.SPEAKER), ("cohost", ParticipantRole.COHOST)):
-        await Participant.filter(
-            space_id=uuid_of(space_id), account_id=uuid_of(world.people[name].id)
-        ).update(role=role)
 
 
 async def _ended(world: World, **fields: Any) -> str:
     """A recorded Space of the host that is over."""
     space_id = await _live(world, **fields)
     if "ticketing" in fields:
-        for name in ("speaker", "cohost", "ticket holder"):
-            await world.people[name].do("purchaseTicket", spaceId=space_id)
+        await world.people["ticket holder"].do("purchaseTicket", spaceId=space_id)
         await _attend(world, space_id, "speaker", "cohost", "ticket holder")
-        holders = [uuid_of(world.people[name].id) for name in ("speaker", "cohost")]
-        await Ticket.filter(account_id__in=holders).delete()
     else:
         await _attend(world, space_id, "listener", "speaker", "cohost")
     await world.host.do("endSpace", spaceId=space_id)

@@ -30,7 +30,7 @@ PAGE_BYTES = 4096
 MOST_GROWTH_BYTES = 24 * 1024 * 1024
 # So many packets, and then a pause in which the others of this loop are heard.
 AT_ONCE = 20
-PAUSE_S = 0.002
+PAUSE_S = 0.01
 LOADED_S = 60.0
 EXTREMES = ("0", "-1", "65536", "4294967296", "9" * 40, "", "\0", "é", "%s", "a" * 5000)
 

@@ -87,6 +87,8 @@ async def test_of_a_live_space_that_is_not_recorded_what_has_passed_is_410_and_w
         f"init-{before}.mp4": 404,
         "programme.mp4": 404,
         "live-x.m4s": 404,
+        f"part-{number}-99.m4s": 404,
+        f"part-{before}-0.m4s": 404,
     }.items():
         assert (await town.fetch(urljoin(playlist, name))).status_code == status, name
     known = (await town.fetch(links["piece"])).headers["etag"]

@@ -12,7 +12,7 @@ from models.participant import Participant, ParticipantRole
 from models.space import Space
 from services.changes import new_id
 from tests.product.town import Person, Town
-from tests.product.voices import GARBAGE_IDS, MS, at, global_id, iso, uuid_of
+from tests.product.voices import GARBAGE_IDS, MS, at, global_id, iso, present, uuid_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -332,10 +332,12 @@ async def test_a_host_who_leaves_has_60_seconds_to_come_back(city: Town, late: t
     assert space["state"] == state
     assert space["endedAt"] == (iso(left + timedelta(seconds=60)) if state == "ENDED" else None)
     if state == "LIVE":
-        await _join(host, space_id)
-        city.clock.stand_at(left + timedelta(hours=1))
-        await city.round()
-        assert (await host.space(space_id, "state"))["state"] == "LIVE"
+        async with host.attending(space_id):
+            await _join(host, space_id)
+            await present(city, space_id)
+            city.clock.stand_at(left + timedelta(hours=1))
+            await city.round()
+            assert (await host.space(space_id, "state"))["state"] == "LIVE"
 
 
 async def test_who_was_removed_cannot_come_back(city: Town) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.product.town import Person, Town
-from tests.product.voices import GARBAGE_IDS, MS, at, global_id, iso
+from tests.product.voices import GARBAGE_IDS, MS, at, global_id, iso, present
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -330,11 +330,13 @@ async def test_a_space_ends_12_hours_after_its_launch(city: Town) -> None:
     host = await city.person()
     space_id = await _space_in(host, "LIVE", record=True)
     started = at((await host.space(space_id, "startedAt"))["startedAt"])
-    city.clock.stand_at(started + timedelta(hours=12) - MS)
-    await city.round()
-    assert await _state(host, space_id) == "LIVE"
-    city.clock.stand_at(started + timedelta(hours=12))
-    await city.round()
+    async with city.anyone.attending(space_id):
+        await present(city, space_id)
+        city.clock.stand_at(started + timedelta(hours=12) - MS)
+        await city.round()
+        assert await _state(host, space_id) == "LIVE"
+        city.clock.stand_at(started + timedelta(hours=12))
+        await city.round()
     assert await host.space(space_id, "state endedAt isRecording participantCount recording { status }") == {
         "state": "ENDED",
         "endedAt": iso(started + timedelta(hours=12)),

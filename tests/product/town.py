@@ -160,6 +160,16 @@ class Person:
                 await asyncio.sleep(0.05)
 
     @contextlib.asynccontextmanager
+    async def attending(self, space_id: str) -> AsyncIterator[None]:
+        """Present in a Space by a subscription, for as long as the block lasts."""
+        async with self.socket() as socket:
+            name = await socket.subscribe(
+                "subscription($id: ID!) { spaceUpdates(spaceId: $id) { kind } }", id=space_id
+            )
+            await socket.next(name)
+            yield
+
+    @contextlib.asynccontextmanager
     async def socket(self) -> AsyncIterator["Socket"]:
         """A graphql-transport-ws connection, signed in."""
         url = self.town.url.replace("http", "ws") + "/graphql"

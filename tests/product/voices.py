@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from media.local import LocalEngine
 from models.recording import Recording, RecordingStatus
+from services import attendance
 from tests.media.publisher import tone
 from tests.product.town import Person, Town
 
@@ -80,3 +81,8 @@ async def recorded(town: Town, host: Person, *, seconds: float = 1.0) -> Talk:
     recording = await host.recording(space_id, "id status")
     assert recording["status"] == "AVAILABLE"
     return Talk(space_id=space_id, recording_id=recording["id"])
+
+
+async def present(town: Town, space_id: str) -> None:
+    """Write who is present in a Space without waiting for the server to do so."""
+    await attendance.settle(town.built.house, uuid_of(space_id))
