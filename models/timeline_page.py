@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tortoise.connection import get_connection
-
+from models.dialect import is_postgres
 from models.fields import to_ms
 from models.timeline_item import TimelineItem
 from models.together import Part
@@ -30,7 +29,7 @@ class _Values:
 
     def __init__(self) -> None:
         self.all: list[Any] = []
-        self._is_numbered = get_connection("default").capabilities.dialect == "postgres"
+        self._is_numbered = is_postgres()
 
     def __call__(self, value: Any) -> str:
         self.all.append(str(value) if isinstance(value, UUID) else value)
@@ -67,13 +66,13 @@ def followed_page(viewer_id: UUID, *, after: After | None, most: int) -> Part:
   SELECT a.author_id, (SELECT i.id FROM timeline_item i
     WHERE i.author_id = a.author_id{shown("i")} {newest_first} LIMIT 1) AS item_id
   FROM authors a WHERE a.author_id NOT IN (SELECT id FROM hidden)
-), leading AS (
+), leaders AS (
   SELECT n.author_id, (SELECT i.activity_at FROM timeline_item i
     WHERE i.author_id = n.author_id{shown("i")} {newest_first} LIMIT 1 OFFSET {most - 1:d}) AS since
   FROM newest n JOIN timeline_item t ON t.id = n.item_id
   ORDER BY t.activity_at DESC, t.id DESC LIMIT {most:d}
 )
-SELECT t.* FROM leading l CROSS JOIN timeline_item t
+SELECT t.* FROM leaders l CROSS JOIN timeline_item t
 WHERE t.author_id = l.author_id AND t.activity_at >= COALESCE(l.since, 0){shown("t")}
 ORDER BY t.activity_at DESC, t.id DESC LIMIT {most:d}"""  # noqa: S608 (every value is a parameter)
     return Part(model=TimelineItem, sql=sql, values=tuple(value.all))

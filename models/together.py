@@ -13,8 +13,9 @@ from tortoise.connection import get_connection
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from models.dialect import is_postgres
+
 _NUMBERED = re.compile(r"\$(\d+)")
-_POSTGRES = "postgres"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +37,18 @@ def part_of(query: QuerySet[Any]) -> Part:
 async def fetch(parts: Sequence[Part]) -> list[list[Any]]:
     """The rows of each part, in one statement. *Not* promised: the order of rows within a part."""
     connection = get_connection("default")
-    is_postgres = connection.capabilities.dialect == _POSTGRES
+    numbered = is_postgres()
     selects: list[str] = []
     values: list[Any] = []
     for number, part in enumerate(parts):
-        row = "row_to_json(t)::text" if is_postgres else _json_object(part.model)
-        inner = _renumbered(part.sql, len(values)) if is_postgres else part.sql
+        row = "row_to_json(t)::text" if numbered else _json_object(part.model)
+        inner = _renumbered(part.sql, len(values)) if numbered else part.sql
         selects.append(f'SELECT {number} AS "part_", {row} AS "row_" FROM ({inner}) t')  # noqa: S608
         values += part.values
     found: list[list[Any]] = [[] for _ in parts]
     for raw in await connection.execute_query_dict(" UNION ALL ".join(selects), values):
         number = raw["part_"]
-        found[number].append(_row(parts[number].model, raw["row_"], is_postgres=is_postgres))
+        found[number].append(_row(parts[number].model, raw["row_"], of_postgres=numbered))
     return found
 
 
@@ -60,9 +61,9 @@ def _json_object(model: type[Model]) -> str:
     return "json_object(" + ", ".join(f"'{name}', t.\"{name}\"" for name in model._meta.db_fields) + ")"
 
 
-def _row(model: type[Model], text: str, *, is_postgres: bool) -> Any:
+def _row(model: type[Model], text: str, *, of_postgres: bool) -> Any:
     raw: dict[str, Any] = orjson.loads(text)
-    if is_postgres:
+    if of_postgres:
         # What the driver would have made of a column, JSON leaves as text.
         for name, _, field in model._meta.db_native_fields:
             raw[name] = field.to_python_value(raw[name])

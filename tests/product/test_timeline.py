@@ -324,12 +324,14 @@ FULLEST = f"""id kind createdAt activityAt comment startMs url viewerCanDelete a
 
 
 async def _statements_for(person: Person, cards: int) -> list[str]:
-    await page_of(person, FULLEST, first=cards)
-    with _counted() as statements:
-        page = await page_of(person, FULLEST, first=cards)
-    assert len(page["edges"]) == cards
-    # What the server writes meanwhile, and its signs of life, have nothing to do with it.
-    return [one for one in statements if one.startswith("SELECT") and '"process"' not in one]
+    """What a page reads. The server's own work goes on meanwhile and can only add: the least of some runs counts."""
+    runs: list[list[str]] = []
+    for _ in range(4):
+        with _counted() as statements:
+            page = await page_of(person, FULLEST, first=cards)
+        assert len(page["edges"]) == cards
+        runs.append([one for one in statements if one.startswith("SELECT") and '"process"' not in one])
+    return min(runs, key=len)
 
 
 def _tables(*runs: list[str]) -> str:

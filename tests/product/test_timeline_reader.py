@@ -114,6 +114,7 @@ async def test_the_latest_listening_wins_also_when_it_arrives_first(city: Town) 
     ] is None
 
 
+@pytest.mark.sqlite_file
 async def test_the_public_timeline_is_read_in_the_order_of_an_index(city: Town) -> None:
     query = TimelineItem.filter(is_public=True).order_by("-activity_at", "-id").limit(21)
     part = part_of(query)

@@ -20,6 +20,8 @@ from models.together import Part
 from tests.product.town import Person, open_town
 from tests.product.voices import uuid_of
 
+pytestmark = pytest.mark.sqlite_file
+
 QUERY = "query($after: String) { timeline(after: $after) { edges { cursor node { id } } } }"
 
 
