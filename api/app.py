@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from tortoise.exceptions import OperationalError
 
 from api import keys, operations, pages
+from api.accounts import AccountRoutes
 from api.answers import HANDLERS
 from api.carriers import carriers_for
 from api.control import ControlSocket
@@ -31,6 +32,7 @@ from api.live import LiveRoutes
 from api.media import MediaRoutes
 from api.member import EngineRun
 from api.notices import NoticeRoutes
+from api.payments import PaymentRoutes
 from api.pieces import PieceRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
@@ -47,10 +49,12 @@ from services.idempotency import KeptAnswers
 from services.ingest import Ingest
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
 from services.receipts import ReceiptSigner
 from services.signing import Signer
+from workers.payments import pay_when_woken
 from workers.postman import Postman
 from workers.timetable import Timetable
 
@@ -112,8 +116,19 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         audit_head=AuditHead(signer, settings.data_dir.absolute() / "audit.jws"),
         signer=signer,
         recordings_dir=recordings,
+        payments=_provider(settings),
         carriers=carriers_for(settings, key_dir),
     )
+
+
+def _provider(settings: Settings) -> PaymentProvider | None:
+    key = settings.stripe_secret_key.get_secret_value()
+    if not key:
+        return None
+    from api.stripe_checkout import StripeCheckout
+
+    secret = settings.stripe_webhook_secret.get_secret_value()
+    return StripeCheckout(api_key=key, webhook_secret=secret, api_base=settings.stripe_url)
 
 
 class MediaStarter:
@@ -159,6 +174,8 @@ def build(
         *PieceRoutes(house, indexes).routes(),
         *FeedRoutes(house, indexes).routes(),
         *NoticeRoutes(house).routes(),
+        *PaymentRoutes(house).routes(),
+        *AccountRoutes(house).routes(),
         *pages.Pages(house).routes(),
         *operations.Operations(house, engine).routes(),
         Mount("/static", StaticFiles(directory=_HERE / "static", check_dir=False)),
@@ -182,6 +199,8 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
+        if house.payments is not None:
+            stack.push_async_callback(house.payments.aclose)
         await asyncio.gather(_open_database(settings), engine.start())
         await house.policies.adopt(house.clock.now())
         since = await rooms.last_seen(house)
@@ -200,6 +219,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(_keep_progress(house, ingest), name="progress"),
             asyncio.create_task(_keep_attendance(house), name="attendance"),
             asyncio.create_task(timetable.run(), name="timetable"),
+            asyncio.create_task(pay_when_woken(house), name="payments"),
             asyncio.create_task(postman.run(), name="postman"),
         ]
         stack.push_async_callback(_cancel, tasks)

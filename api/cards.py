@@ -102,13 +102,13 @@ class CardBook:
     def _player(
         self, item: TimelineItem, space: Space, recording: Recording | None, clip: Clip | None, now: datetime
     ) -> Player | None:
-        links = self._house.links
+        links, admitted = self._house.links, not space.is_ticketed
         if item.clip_id is not None:
-            if clip is None or not clips.may_play(clip, recording, now):
+            if clip is None or not clips.may_play(clip, recording, now, admitted=admitted):
                 return None
             token = links.sign(playback.clip_link(self._house, clip, Viewer(), now))
             return Player(playlist=f"/media/clips/{token}/index.m3u8", file=f"/media/clips/{token}/clip.m4a")
-        if recording is not None and visibility.may_play(recording, now):
+        if recording is not None and visibility.may_play(recording, now, admitted=admitted):
             link = playback.recording_link(self._house, recording, Viewer(), now, LinkKind.PLAYBACK)
             base = f"/media/recordings/{links.sign(link)}"
             # The one file begins where the host lets it start.
@@ -116,14 +116,14 @@ class CardBook:
             return Player(
                 playlist=f"{base}/index.m3u8", file=f"{base}/recording.m4a", start_s=start_ms / 1000
             )
-        if visibility.may_hear_live(space, None):
+        if visibility.may_hear_live(space, None, admitted=admitted):
             token = links.sign(playback.live_link(self._house, space, Viewer(), now))
             return Player(playlist=f"/media/live/{token}/index.m3u8", file=None)
         return None
 
     def _audio_url(self, recording: Recording | None, now: datetime) -> str | None:
         """An address of the sound that lasts as long as the recording is public: what Open Graph names."""
-        if recording is None or not visibility.may_play(recording, now):
+        if recording is None or not visibility.may_play(recording, now, admitted=not recording.is_ticketed):
             return None
         return feed_url(self._house, recording)
 

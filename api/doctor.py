@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.markup import escape
@@ -65,6 +66,7 @@ def _type(field: FieldInfo) -> str:
         float: "number",
         Path: "path",
         str: "text",
+        SecretStr: "text",
     }
     kind = "JSON list" if get_origin(field.annotation) is tuple else kinds[field.annotation]
     bounds = " ".join(_bounds(field))
@@ -90,6 +92,8 @@ def _default(value: object) -> str:
             return f"`{str(value).lower()}`"
         case "":
             return "empty"
+        case SecretStr():
+            return "***" if value else "empty"
         case tuple():
             return f"`{list(value)}`"
         case float() if value.is_integer():

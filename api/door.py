@@ -1,5 +1,6 @@
 """Who comes in: from bearer token to viewer."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from tortoise.exceptions import OperationalError
 from api.graphql.door import Asked, Kind
 from schema.context import Context
 from services import accounts, deadlines, tokens
+from services.bus import person_topic
 from services.errors import DATABASE_RETRY_MS, Unavailable
 from services.house import House
 from services.viewers import Viewer
@@ -49,6 +51,14 @@ class HouseVisit:
         """Raise Forbidden for a query or subscription by a token that may not read."""
         if kind is not Kind.MUTATION:
             tokens.check_read(self.viewer)
+
+    async def rest(self, seconds: float) -> bool:
+        """Wait so long. True when it was cut short, for a session of the person may have ended."""
+        if self.viewer.id is None:
+            await asyncio.sleep(seconds)
+            return False
+        with self.house.bus.listen(person_topic(self.viewer.id)) as ear:
+            return await ear.wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)

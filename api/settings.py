@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.graphql.limits import Limits
@@ -192,6 +192,24 @@ class Settings(BaseSettings):
         default=24,
         description="Hours for which a mutation with an Idempotency-Key is answered alike. Longer: more rows.",
     )
+    stripe_secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Stripe's secret key. Empty: tickets can only be free. Whoever has it moves money.",
+    )
+    stripe_webhook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Signing secret of the Stripe webhook at /payments/stripe, needed with the key.",
+    )
+    stripe_url: str = Field(
+        default="https://api.stripe.com", description="Where Stripe is asked. Changed in tests alone."
+    )
+    ticket_hold_minutes: int = Field(
+        default=_RULES.ticket_hold // timedelta(minutes=1),
+        ge=33,
+        le=1440,
+        description="Minutes a seat is held while its buyer pays; Stripe asks for at least 30 and some for the way."
+        " Longer: seats that nobody pays for are free again later.",
+    )
     reminder_minutes: Count = Field(
         default=_RULES.reminder_ahead // timedelta(minutes=1),
         description="Minutes before its start at which those who asked are reminded of a Space.",
@@ -275,6 +293,14 @@ class Settings(BaseSettings):
         description="Seconds a client has for its request body. Longer: slow clients hold more.",
     )
 
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "Settings":
+        if bool(self.stripe_secret_key.get_secret_value()) != bool(
+            self.stripe_webhook_secret.get_secret_value()
+        ):
+            raise ValueError("set both SPACES_STRIPE_SECRET_KEY and SPACES_STRIPE_WEBHOOK_SECRET, or neither")
+        return self
+
     @property
     def database(self) -> str:
         """The database URL in force."""
@@ -318,6 +344,7 @@ class Settings(BaseSettings):
             live_waits=self.live_waits,
             answers_kept=timedelta(hours=self.answers_kept_hours),
             disk_floor_bytes=self.disk_floor_mb * 1_000_000,
+            ticket_hold=timedelta(minutes=self.ticket_hold_minutes),
             reminder_ahead=timedelta(minutes=self.reminder_minutes),
             expiring_ahead=timedelta(days=self.expiring_days),
             notices_lapse_after=timedelta(hours=self.notices_lapse_hours),

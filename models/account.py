@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from tortoise import fields
+from tortoise.indexes import Index
 from tortoise.models import Model
 
 from models.fields import InstantField
@@ -26,6 +27,8 @@ class Account(Model):
     name = fields.CharField(max_length=100)
     bio: str | None = fields.CharField(max_length=500, null=True)  # type: ignore[assignment]
     password_hash = fields.CharField(max_length=200)
+    # SHA-256 of the picture; null without one.
+    avatar_digest: str | None = fields.CharField(max_length=64, null=True)  # type: ignore[assignment]
     is_moderator = fields.BooleanField(default=False)
     records_by_default = fields.BooleanField(default=False)
     suspension = fields.CharEnumField(Suspension, max_length=12, default=Suspension.NONE)
@@ -34,9 +37,12 @@ class Account(Model):
     following_count = fields.IntField(default=0)
     created_at: datetime = InstantField()
     deleted_at: datetime | None = InstantField(null=True)
+    # Deleted, and what follows from that is not done yet.
+    is_leaving = fields.BooleanField(default=False)
 
     class Meta:
         table = "account"
+        indexes = (Index(fields=("is_leaving",)),)
 
     def suspended_at(self, now: datetime) -> Suspension:
         """What is taken from the account at `now`: one that had an end has no effect after it."""

@@ -20,6 +20,7 @@ TABLES = (
     "appeal",
     "attendance",
     "audit_entry",
+    "avatar",
     "block",
     "clip",
     "delivery",
@@ -31,6 +32,7 @@ TABLES = (
     "mail_address",
     "notification",
     "participant",
+    "payment",
     "playback_position",
     "process",
     "purge_receipt",
@@ -48,6 +50,7 @@ TABLES = (
     "session",
     "space",
     "space_event",
+    "ticket",
     "timeline_event",
     "timeline_item",
 )

@@ -86,6 +86,8 @@ class Recording(Model):
     has_open_case = fields.BooleanField(default=False)
     case_deadline: datetime | None = InstantField(null=True)
     is_held = fields.BooleanField(default=False)
+    # As its Space: playback needs a ticket.
+    is_ticketed = fields.BooleanField(default=False)
     expires_at: datetime | None = InstantField(null=True)
     gone_at: datetime | None = InstantField(null=True)
     purge_at: datetime | None = InstantField(null=True)

@@ -79,6 +79,12 @@ class Space(Model):
     peak_listener_count = fields.IntField(default=0)
     reminder_count = fields.IntField(default=0)
     event_sequence = fields.BigIntField(default=0)
+    # Null when anyone may enter. Set at creation, and never changed.
+    ticket_capacity: int | None = fields.IntField(null=True)
+    # In the currency's smallest unit, 0 is free.
+    ticket_price_minor = fields.IntField(default=0)
+    ticket_currency = fields.CharField(max_length=3, default="USD")
+    tickets_sold = fields.IntField(default=0)
 
     class Meta:
         table = "space"
@@ -91,3 +97,8 @@ class Space(Model):
             Index(fields=("state", "started_at")),
             Index(fields=("state", "scheduled_start")),
         )
+
+    @property
+    def is_ticketed(self) -> bool:
+        """Whether entry and playback need a ticket."""
+        return self.ticket_capacity is not None

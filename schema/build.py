@@ -10,6 +10,7 @@ from schema.mutations.integrations import IntegrationMutations
 from schema.mutations.moderation import ModerationMutations
 from schema.mutations.recordings import RecordingMutations
 from schema.mutations.spaces import SpaceMutations
+from schema.mutations.tickets import TicketMutations
 from schema.queries import Query
 from schema.scalars import SCALARS
 from schema.spaces import Invitation, Participant
@@ -18,7 +19,12 @@ from schema.subscriptions import Subscription
 
 @strawberry.type(description="Everything that can be changed.")
 class Mutation(
-    AccountMutations, SpaceMutations, RecordingMutations, ModerationMutations, IntegrationMutations
+    AccountMutations,
+    SpaceMutations,
+    RecordingMutations,
+    TicketMutations,
+    ModerationMutations,
+    IntegrationMutations,
 ):
     """The mutation root."""
 

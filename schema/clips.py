@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 async def _playback(row: ClipRow, context: Context) -> MediaLink | None:
     recording = await context.rows.by_id(RecordingRow, row.recording_id)
-    if not clips.may_play(row, recording, context.now):
+    admitted = recording is not None and (
+        not recording.is_ticketed or await context.rows.admitted(recording.space_id)
+    )
+    if not clips.may_play(row, recording, context.now, admitted=admitted):
         return None
     return media_link(context.house, playback.clip_link(context.house, row, context.viewer, context.now))
 

@@ -15,6 +15,7 @@ from models.report import ReportCategory, ReportState
 from models.rollout import RolloutStage
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
+from models.ticket import TicketStatus
 from models.timeline_event import TimelineEventKind
 from models.timeline_item import TimelineItemKind
 from services.errors import ErrorCode
@@ -158,6 +159,14 @@ _describe(
     ADDED="A new card.",
     CHANGED="A card looks different now.",
     REMOVED="A card was taken back.",
+)
+_describe(
+    TicketStatus,
+    "Where a ticket is.",
+    PENDING="Its seat is held until it is paid, or for some minutes.",
+    ISSUED="Good for entry and playback.",
+    REFUNDED="Taken back, and what was paid is on its way.",
+    CANCELED="Not paid in time or given up; or taken back, and the refund is being made.",
 )
 _describe(
     RolloutStage,

@@ -8,6 +8,7 @@ import strawberry
 from models.invitation import InvitedRole
 from models.space import Platform, SpeakerPolicy
 from schema.enums import AssignableRole
+from schema.tickets import TicketingInput
 
 _PLATFORM = "Where the client runs."
 _SPACE = "The Space."
@@ -63,6 +64,30 @@ class UpdateAccountInput:
     records_by_default: bool | None = _left_out("The default for the 'Record Space' toggle.")
 
 
+@strawberry.input(description="A new password.")
+class ChangePasswordInput:
+    """A new password."""
+
+    current_password: str = _needed("The password until now.")
+    new_password: str = _needed("8 to 128 characters of any kind.")
+
+
+@strawberry.input(description="What the archive of an account holds.")
+class ExportAccountInput:
+    """What the archive of an account holds."""
+
+    include_recordings: bool = _default(
+        False, "Also the recordings of the account's Spaces that can be played, and its voice in others'."
+    )
+
+
+@strawberry.input(description="The word that an account is to be deleted.")
+class DeleteAccountInput:
+    """The word that an account is to be deleted."""
+
+    password: str = _needed("The account's password.")
+
+
 @strawberry.input(description="Whom to follow.")
 class FollowInput:
     """Whom to follow."""
@@ -103,6 +128,9 @@ class CreateSpaceInput:
     record: bool | None = _left_out("The 'Record Space' toggle; null takes the account's default.")
     platform: Platform = _default(Platform.WEB, "Where the toggle was set.")
     speaker_policy: SpeakerPolicy = _default(SpeakerPolicy.RAISED_HAND, "How a listener becomes a speaker.")
+    ticketing: TicketingInput | None = _left_out(
+        "Entry and playback need a ticket; left out: they need none."
+    )
     cohost_handles: list[str] = _default([], "Whom to invite as co-hosts, at most 2.")
 
 
@@ -115,7 +143,9 @@ class UpdateSpaceInput:
     description: str | None = _left_out("What it is about; null clears it.")
     language: str | None = _left_out("BCP 47; null clears it.")
     topics: list[str] | None = _left_out("At most 10 key words.")
-    scheduled_start: datetime | None = _left_out("Changes before launch only; null: ready at once.")
+    scheduled_start: datetime | None = _left_out(
+        "Changes before launch only, and not once a ticket is sold; null: ready at once."
+    )
     speaker_policy: SpeakerPolicy | None = _left_out("How a listener becomes a speaker.")
     clips_allowed: bool | None = _left_out("Whether listeners may cut clips of its recording.")
 

@@ -15,6 +15,8 @@ _FORMS = {
     LinkKind.DOWNLOAD: ("/media/downloads/{}/programme.mp4", "audio/mp4"),
     LinkKind.CLIP: ("/media/clips/{}/index.m3u8", _HLS),
     LinkKind.ARCHIVE: ("/media/archives/{}/recording.zip", "application/zip"),
+    LinkKind.EXPORT: ("/exports/{}/account.zip", "application/zip"),
+    LinkKind.EXPORT_WITH_RECORDINGS: ("/exports/{}/account.zip", "application/zip"),
 }
 
 

@@ -11,6 +11,7 @@ from models.notification import Notification as NotificationRow
 from models.notification import NotificationKind
 from models.recording import Recording as RecordingRow
 from models.space import Space as SpaceRow
+from models.ticket import Ticket as TicketRow
 from schema.connections import Connection, Edge, page_info
 from schema.context import Context
 from schema.nodes import Node, RowType
@@ -21,6 +22,7 @@ from services import notifications
 if TYPE_CHECKING:
     from schema.recordings import Recording
     from schema.spaces import Invitation, Space
+    from schema.tickets import Ticket
 
 
 async def _message(row: NotificationRow, context: Context) -> str:
@@ -46,6 +48,9 @@ class Notification(RowType, Node):
     )
     recording: Annotated["Recording", strawberry.lazy("schema.recordings")] | None = relation(
         RecordingRow, "The recording it is about.", key="recording_id"
+    )
+    ticket: Annotated["Ticket", strawberry.lazy("schema.tickets")] | None = relation(
+        TicketRow, "The viewer's ticket that it is about.", key="ticket_id"
     )
     invitation: Annotated["Invitation", strawberry.lazy("schema.spaces")] | None = relation(
         InvitationRow, "The invitation it is about.", key="invitation_id"

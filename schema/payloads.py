@@ -15,6 +15,7 @@ from schema.links import MediaLink
 from schema.people import User, Viewer
 from schema.recordings import Recording
 from schema.spaces import Invitation, Participant, Space
+from schema.tickets import Ticket
 from schema.timeline import TimelineItem
 from services import tokens
 from services.changes import again
@@ -127,6 +128,23 @@ class UpdateAccountPayload(Payload):
     """What updateAccount answers."""
 
     viewer: Viewer | None = _object("The account as it is now; null on failure.")
+
+
+@strawberry.type(description="What changePassword answers.")
+class ChangePasswordPayload(Payload):
+    """What changePassword answers."""
+
+
+@strawberry.type(description="What exportAccount answers.")
+class ExportAccountPayload(Payload):
+    """What exportAccount answers."""
+
+    archive: MediaLink | None = _object("A zip, made while it is fetched; null on failure.")
+
+
+@strawberry.type(description="What deleteAccount answers.")
+class DeleteAccountPayload(Payload):
+    """What deleteAccount answers."""
 
 
 @strawberry.type(description="What follow answers.")
@@ -269,6 +287,16 @@ class SetParticipantRolePayload(Payload):
     """What setParticipantRole answers."""
 
     participant: Participant | None = _object(_PARTICIPANT)
+
+
+@strawberry.type(description="What purchaseTicket answers.")
+class PurchaseTicketPayload(Payload):
+    """What purchaseTicket answers."""
+
+    ticket: Ticket | None = _object("The ticket as it is now; null on failure.")
+    checkout_url: str | None = _object(
+        "Where the buyer pays; null for a free ticket, which is issued at once, and for one that is paid."
+    )
 
 
 @strawberry.type(description="What setReminder answers.")

@@ -13,23 +13,26 @@ from models.invitation import InvitationState
 from models.recording import Recording as RecordingRow
 from models.space import Platform
 from models.space import Space as SpaceRow
+from models.ticket import Ticket as TicketRow
 from schema import notifications
 from schema.connections import After, Connection, Edge, First, page_info
 from schema.context import Context, Info
 from schema.nodes import Node, RowType
 from schema.rows import Connected, Wanted
 from schema.sources import column, computed, exists, newest_first, page_of, relation
-from services import rollout, tokens
+from services import avatars, rollout, tokens
 
 if TYPE_CHECKING:
     from schema.integrations import AccessToken
     from schema.notifications import Notification
     from schema.recordings import Recording
     from schema.spaces import Invitation, Space
+    from schema.tickets import Ticket
 
 _FOLLOWERS = newest_first(Follow, "followee_id")
 _FOLLOWING = newest_first(Follow, "follower_id")
 _SPACES = newest_first(SpaceRow, "host_id")
+_TICKETS = newest_first(TicketRow, "account_id")
 _INVITATIONS = newest_first(InvitationRow, "account_id")
 _RECORDINGS = newest_first(RecordingRow, "host_id")
 
@@ -67,6 +70,10 @@ class User(RowType, Node):
     handle: str = computed(_handle, "The public name after the @, unique without regard to case.")
     name: str = computed(_name, "The name to show.")
     bio: str | None = computed(_bio, "What the person says of themselves.")
+    avatar_url: str | None = computed(
+        lambda row, context: avatars.url(context.house, row),
+        "The person's picture, a square JPEG; put it with `PUT /account/avatar`.",
+    )
     follower_count: int = column("follower_count", "How many people follow this person.")
     following_count: int = column("following_count", "How many people this person follows.")
     viewer_follows: bool = exists(
@@ -131,6 +138,12 @@ class Viewer:
         root: Any,
     ) -> list[Annotated["AccessToken", strawberry.lazy("schema.integrations")]]:
         return await tokens.all_of(root.id)  # type: ignore[return-value]
+
+    @strawberry.field(description="The viewer's tickets, the newest first.")
+    async def tickets(
+        root: Any, info: Info, first: First = 20, after: After = strawberry.UNSET
+    ) -> Connection[Annotated["Ticket", strawberry.lazy("schema.tickets")]]:
+        return await page_of(info, _TICKETS, root.id, first=first, after=after)
 
     @strawberry.field(description="Invitations that the viewer can answer, the newest first.")
     async def invitations(

@@ -21,6 +21,7 @@ from models.report import Report as ReportRow
 from models.search_word import WordKind
 from models.space import Space as SpaceRow
 from models.space import SpaceState
+from models.ticket import Ticket as TicketRow
 from models.timeline_item import TimelineItem as TimelineItemRow
 from schema import ids
 from schema.connections import After, Connection, Edge, First, PageInfo, connection_of
@@ -45,6 +46,7 @@ _NODES: dict[str, type[Model]] = {
     "Clip": ClipRow,
     "TimelineItem": TimelineItemRow,
     "Report": ReportRow,
+    "Ticket": TicketRow,
     "Notification": NotificationRow,
     "Invitation": InvitationRow,
     "AuditEntry": AuditRow,

@@ -58,8 +58,21 @@ def _failure_reason(row: RecordingRow, context: Context) -> str | None:
     return retention.failure_reason(row, context.now)
 
 
-def _playback(row: RecordingRow, context: Context) -> MediaLink | None:
-    if not visibility.may_play(row, context.now):
+async def _admitted(row: RecordingRow, context: Context) -> bool:
+    return not row.is_ticketed or await context.rows.admitted(row.space_id)
+
+
+async def _can_play(row: RecordingRow, context: Context) -> bool:
+    return visibility.may_play(row, context.now, admitted=await _admitted(row, context))
+
+
+async def _can_share(row: RecordingRow, context: Context) -> bool:
+    admitted = await _admitted(row, context)
+    return visibility.may_share(row, context.viewer, context.now, admitted=admitted)
+
+
+async def _playback(row: RecordingRow, context: Context) -> MediaLink | None:
+    if not await _can_play(row, context):
         return None
     return _link(row, context, LinkKind.PLAYBACK)
 
@@ -135,13 +148,8 @@ class Recording(RowType, Node):
 
     play_count: int = column("play_count", "How many listenings there were.")
     share_count: int = column("share_count", "How many share cards there are.")
-    viewer_can_play: bool = computed(
-        lambda row, context: visibility.may_play(row, context.now), "Whether `playback` would answer."
-    )
-    viewer_can_share: bool = computed(
-        lambda row, context: visibility.may_share(row, context.viewer, context.now),
-        "Whether the viewer may share it.",
-    )
+    viewer_can_play: bool = computed(_can_play, "Whether `playback` would answer.")
+    viewer_can_share: bool = computed(_can_share, "Whether the viewer may share it.")
     viewer_can_delete: bool = computed(
         lambda row, context: visibility.may_delete(row, context.viewer, context.now),
         "Whether the viewer may delete it.",
@@ -186,6 +194,6 @@ class Recording(RowType, Node):
         points = _POINTS if points is None else points
         if not 1 <= points <= _MOST_POINTS:
             raise InvalidInput(f"points must be 1 to {_MOST_POINTS}, got {points}.", path=["points"])
-        if not visibility.may_play(root, info.context.now):
+        if not await _can_play(root, info.context):
             return []
         return list(await asyncio.to_thread(read_waveform, info.context.house.recording_dir(root.id), points))

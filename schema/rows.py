@@ -186,6 +186,14 @@ class Rows:
         rows = {getattr(row, relation.column): row for row in await self._level.fetch(part_of(found))}
         return [rows.get(key) for key in keys]
 
+    async def admitted(self, space_id: UUID) -> bool:
+        """Whether the viewer may enter this ticketed Space."""
+        return bool(await self._loader("admitted", self._admit).load(space_id))
+
+    async def _admit(self, space_ids: list[UUID]) -> list[bool]:
+        found = await visibility.admitted(self._viewer, space_ids)
+        return [space_id in found for space_id in space_ids]
+
     async def page(self, connected: Connected, key: Any, wanted: Wanted) -> Page:
         """A page of visible rows that belong to one parent; equal pages of many parents are one statement."""
         name = (connected, wanted)

@@ -18,6 +18,7 @@ from models.recording import Recording as RecordingRow
 from models.reminder import Reminder
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space import Space as SpaceRow
+from models.ticket import Ticket as TicketRow
 from schema.connections import After, Connection, First
 from schema.context import Context, Info
 from schema.links import MediaLink, media_link
@@ -25,6 +26,7 @@ from schema.nodes import Node, RowType
 from schema.people import User
 from schema.rows import Connected, Relation
 from schema.sources import column, computed, exists, page_of, relation
+from schema.tickets import Ticket, Ticketing, ticketing_of
 from services import deadline, playback, visibility
 
 if TYPE_CHECKING:
@@ -67,8 +69,9 @@ def _ends_at(row: SpaceRow, context: Context) -> datetime | None:
 
 
 async def _live(row: SpaceRow, context: Context) -> MediaLink | None:
+    admitted = not row.is_ticketed or await context.rows.admitted(row.id)
     mine = await context.rows.one(_MINE, row.id) if row.state is SpaceState.LIVE else None
-    if not visibility.may_hear_live(row, mine):
+    if not visibility.may_hear_live(row, mine, admitted=admitted):
         return None
     return media_link(context.house, playback.live_link(context.house, row, context.viewer, context.now))
 
@@ -118,6 +121,10 @@ class Space(RowType, Node):
         "total_listener_count", "Different people who have been in the Space live."
     )
     peak_listener_count: int = column("peak_listener_count", "The most people who were in it at one time.")
+    ticketing: Ticketing | None = computed(ticketing_of, "The terms of its tickets; null when it needs none.")
+    viewer_ticket: Ticket | None = relation(
+        TicketRow, "The viewer's own ticket.", key="id", column="space_id", mine="account_id"
+    )
     reminder_count: int = column("reminder_count", "How many people asked to be reminded of it.")
     viewer_has_reminder: bool = exists(
         Reminder, "Whether the viewer asked to be reminded.", column="space_id", mine="account_id"

@@ -19,8 +19,9 @@ from models.search_word import WordKind
 from models.session import Session
 from models.together import fetch, part_of
 from services import search, text, tokens, visibility
+from services.bus import person_topic
 from services.changes import change, new_id
-from services.errors import Conflict, NotFound, RateLimited, Unauthenticated
+from services.errors import Conflict, Forbidden, NotFound, RateLimited, Unauthenticated
 from services.house import House
 from services.viewers import Viewer
 
@@ -112,12 +113,10 @@ async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, passw
     name = text.line(name, "name", most=100)
     text.password(password, "password")
     _spend(house, f"sign-up:{viewer.address}", house.rules.sign_ups_per_hour, _HOUR_S)
-    if await Account.exists(handle_key=handle.lower()):
-        raise Conflict(f"The handle '{handle}' is taken. Choose another.", path=["handle"])
+    await _require_free(handle)
     hashed = await asyncio.to_thread(_hasher(house.rules.password_hash_mib).hash, password.encode())
     async with change(house) as made:
-        if await Account.exists(handle_key=handle.lower()):
-            raise Conflict(f"The handle '{handle}' is taken. Choose another.", path=["handle"])
+        await _require_free(handle)
         account = await Account.create(
             id=new_id(),
             handle=handle,
@@ -130,14 +129,59 @@ async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, passw
         return await _open_session(house, account, made.now)
 
 
+async def _require_free(handle: str) -> None:
+    """A handle that somebody has, or had before they went, is nobody else's."""
+    key = handle.lower()
+    if key == "deleted" or await Account.exists(handle_key__in=[key, spent_handle_key(key)]):
+        raise Conflict(f"The handle '{handle}' is taken. Choose another.", path=["handle"])
+
+
+def spent_handle_key(handle_key: str) -> str:
+    """What stands in place of a deleted account's handle."""
+    return "-" + hashlib.sha256(b"spent handle " + handle_key.encode()).hexdigest()[:39]
+
+
 async def sign_in(house: House, *, handle: str, password: str) -> SignedIn:
     """Open a session. The answer does not tell a wrong password from an unknown handle."""
-    key = f"sign-in:{hashlib.sha256(handle.lower().encode(errors='replace')).hexdigest()}"
+    key = _guess_key(handle)
     # One guess at an account at a time: else many at once would all come before the first is counted.
     async with _turns.setdefault(key, asyncio.Lock()):
         account = await _guess(house, key, handle=handle, password=password)
     async with change(house) as made:
+        # The password may have been changed, or the account deleted, while it was checked.
+        if not await Account.exists(id=account.id, password_hash=account.password_hash, deleted_at=None):
+            raise Unauthenticated("Handle or password is wrong. Check both and try again.")
         return await _open_session(house, account, made.now)
+
+
+async def confirm(house: House, account: Account, password: str, *, field: str) -> None:
+    """Make sure that it is the person who asks. Raises Forbidden, and RateLimited like a sign-in."""
+    key = _guess_key(account.handle)
+    async with _turns.setdefault(key, asyncio.Lock()):
+        try:
+            await _guess(house, key, handle=account.handle, password=password)
+        except Unauthenticated as error:
+            raise Forbidden("The password is wrong. Check it and try again.", path=[field]) from error
+
+
+async def change_password(house: House, viewer: Viewer, *, current: str, new: str) -> None:
+    """Change the password; every other session of the account ends."""
+    account = viewer.signed_in()
+    text.password(new, "newPassword")
+    await confirm(house, account, current, field="currentPassword")
+    hashed = await asyncio.to_thread(_hasher(house.rules.password_hash_mib).hash, new.encode())
+    async with change(house) as made:
+        # Of two changes at once the first one stands: the other was confirmed by a password of before.
+        changed = Account.filter(id=account.id, password_hash=account.password_hash)
+        if not await changed.update(password_hash=hashed):
+            raise Conflict("The password has just been changed. Sign in again.")
+        await Session.filter(account_id=account.id).exclude(id=viewer.session_id).delete()
+        await made.audit("account.password_changed", "user", account.id, actor_id=account.id)
+        made.topics.add(person_topic(account.id))
+
+
+def _guess_key(handle: str) -> str:
+    return f"sign-in:{hashlib.sha256(handle.lower().encode(errors='replace')).hexdigest()}"
 
 
 async def _guess(house: House, key: str, *, handle: str, password: str) -> Account:
@@ -165,11 +209,12 @@ def _verify(hasher: PasswordHasher, hashed: str, password: str) -> bool:
 async def sign_out(house: House, viewer: Viewer, *, everywhere: bool) -> None:
     """End this session, or every one of the account."""
     account = viewer.signed_in()
-    async with change(house):
+    async with change(house) as made:
         if everywhere:
             await Session.filter(account_id=account.id).delete()
         else:
             await Session.filter(id=viewer.session_id).delete()
+        made.topics.add(person_topic(account.id))
 
 
 async def update(

@@ -121,6 +121,17 @@ def _readable(directory: Path, tracks: tuple[TrackFile, ...]) -> list[TrackFile]
     ]
 
 
+async def own_tracks(house: House, recording_id: UUID, account_id: UUID | None) -> list[Entry]:
+    """The tracks of one speaker in one recording, for the speaker."""
+    directory = house.recording_dir(recording_id)
+    journal = await _read_journal(directory)
+    mine = tuple(track for track in journal.tracks if track.participant_id == str(account_id))
+    return [
+        Entry(name=f"recordings/{recording_id}/own-voice-{number}.opus", content=directory / track.file)
+        for number, track in enumerate(await asyncio.to_thread(_readable, directory, mine), start=1)
+    ]
+
+
 def _handle(account: Account) -> str:
     return account.handle if account.deleted_at is None else f"deleted-{str(account.id)[:8]}"
 

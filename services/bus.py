@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from uuid import UUID
 
 TIMELINE = "timeline"
+# Woken when the payment provider is to be asked for something.
+PAYMENTS = "payments"
 # Woken when something is to be told, or to leave the house.
 POST = "post"
 # Woken when something may become due earlier than was thought.
@@ -15,6 +17,11 @@ DEADLINES = "deadlines"
 def space_topic(space_id: UUID) -> str:
     """Woken by every event of one Space."""
     return f"space:{space_id}"
+
+
+def person_topic(account_id: UUID) -> str:
+    """Woken when sessions of one account end."""
+    return f"person:{account_id}"
 
 
 def notice_topic(account_id: UUID) -> str:

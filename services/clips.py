@@ -9,7 +9,7 @@ from models.space import Space
 from models.timeline_item import TimelineItem, TimelineItemKind
 from services import shares, text, visibility
 from services.changes import change, new_id
-from services.errors import Forbidden, InvalidInput, NotFound, RecordingNotAvailable
+from services.errors import Forbidden, InvalidInput, NotFound, RecordingNotAvailable, TicketRequired
 from services.house import House
 from services.retention import status_at
 from services.viewers import Viewer
@@ -29,7 +29,10 @@ async def create(
     account = viewer.signed_in()
     async with change(house) as made:
         recording = await visibility.visible_recording(viewer, recording_id)
-        if not visibility.may_share(recording, viewer, made.now):
+        admitted = await visibility.is_admitted(viewer, recording)
+        if not admitted:
+            raise TicketRequired
+        if not visibility.may_share(recording, viewer, made.now, admitted=admitted):
             status = status_at(recording, made.now).value
             raise RecordingNotAvailable(
                 f"The recording is {status}. Clips can be cut from an AVAILABLE one alone."
@@ -92,10 +95,10 @@ async def delete(house: House, viewer: Viewer, clip_id: UUID) -> UUID:
     return clip_id
 
 
-def may_play(clip: Clip, recording: Recording | None, now: datetime) -> bool:
+def may_play(clip: Clip, recording: Recording | None, now: datetime, *, admitted: bool) -> bool:
     """Whether there is something of the clip to play: not once its recording is gone, nor before the trim."""
     return (
         recording is not None
-        and visibility.may_play(recording, now)
+        and visibility.may_play(recording, now, admitted=admitted)
         and clip.end_ms > recording.start_offset_ms
     )

@@ -154,6 +154,24 @@ class RecordingNotRolledOut(SpacesError):
     code, status = ErrorCode.RECORDING_NOT_ROLLED_OUT, 403
 
 
+class TicketRequired(SpacesError):
+    """This Space needs a ticket. Get one with purchaseTicket."""
+
+    code, status = ErrorCode.TICKET_REQUIRED, 403
+
+
+class SoldOut(SpacesError):
+    """All tickets of this Space are gone. One may come back when a reservation lapses."""
+
+    code, status = ErrorCode.SOLD_OUT, 409
+
+
+class PaymentUnavailable(SpacesError):
+    """The payment provider cannot be reached. Nothing was charged; try again later."""
+
+    code, status = ErrorCode.PAYMENT_UNAVAILABLE, 503
+
+
 class CapacityReached(SpacesError):
     """The Space has all the speakers it can hold. Ask one of them to step back first."""
 

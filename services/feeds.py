@@ -80,9 +80,11 @@ async def podcast(house: House, handle: str) -> Podcast:
     """What of a host's recordings anyone may play now, by an address that needs no sign-in."""
     host = await _host(handle)
     now = house.clock.now()
-    public = Recording.filter(host_id=host.id, status=RecordingStatus.AVAILABLE, expires_at__gt=now)
+    public = Recording.filter(
+        host_id=host.id, status=RecordingStatus.AVAILABLE, expires_at__gt=now, is_ticketed=False
+    )
     rows = await public.order_by("-created_at", "-id").limit(_MOST)
-    rows = [row for row in rows if visibility.may_play(row, now)]
+    rows = [row for row in rows if visibility.is_playable(row, now)]
     spaces = {space.id: space for space in await Space.filter(id__in=[row.space_id for row in rows])}
     cards = await _cards(list(spaces))
     episodes = tuple(

@@ -33,6 +33,8 @@ class LinkKind(IntEnum):
     FEED = 11
     MAIL_CONFIRM = 12
     MAIL_STOP = 13
+    EXPORT = 20
+    EXPORT_WITH_RECORDINGS = 21
 
 
 class BadLink(Exception):

@@ -15,6 +15,7 @@ from models.review_opening import ReviewOpening
 from models.sanction import Sanction
 from models.session import Session
 from services import notifications, recordings, text
+from services.bus import person_topic
 from services.changes import Change, change, new_id
 from services.errors import (
     AccountSuspended,
@@ -193,6 +194,7 @@ async def suspend(
         await account.save(update_fields=["suspension", "suspended_until"])
         if suspension is Suspension.ACCOUNT:
             await Session.filter(account_id=account.id).delete()
+            made.topics.add(person_topic(account.id))
         await Sanction.create(
             id=new_id(),
             account_id=account.id,

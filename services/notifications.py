@@ -1,8 +1,9 @@
 """Telling people: each in their own sequence, of each occasion once, and on from any cursor."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from tortoise.functions import Max
@@ -46,7 +47,6 @@ class About:
     space_id: UUID | None = None
     recording_id: UUID | None = None
     invitation_id: UUID | None = None
-    ticket_id: UUID | None = None
 
 
 def wording(kind: NotificationKind, *, title: str, host: str) -> str:
@@ -62,8 +62,12 @@ async def tell(
     *,
     occasion: str,
     about: About,
+    tickets: Mapping[UUID, UUID] = MappingProxyType({}),
 ) -> int:
-    """Tell people of an occasion, in the change that it is part of; how many had not heard of it yet."""
+    """Tell people of an occasion, in the change that it is part of; how many had not heard of it yet.
+
+    `tickets` are theirs, by person, where it is about tickets.
+    """
     # Locked, so that each one's sequence has neither holes nor doubles.
     people = (
         await Account.select_for_update().filter(id__in=list(account_ids), deleted_at=None).order_by("id")
@@ -85,7 +89,7 @@ async def tell(
             space_id=about.space_id,
             recording_id=about.recording_id,
             invitation_id=about.invitation_id,
-            ticket_id=about.ticket_id,
+            ticket_id=tickets.get(account_id),
         )
         for account_id in new
     ]
@@ -131,6 +135,21 @@ async def of_recording(
     times = f":{made.now.timestamp()}" if kind is _KIND.CASE_CLOSED else ""
     occasion = f"{kind.value}:{recording.id}{times}"
     await tell(house, made, kind, account_ids, occasion=occasion, about=about)
+
+
+async def of_tickets(
+    house: House, made: Change, kind: NotificationKind, space_id: UUID, tickets: Mapping[UUID, UUID]
+) -> None:
+    """Tell holders of their tickets for one Space, each of theirs once; `tickets` by person."""
+    await tell(
+        house,
+        made,
+        kind,
+        sorted(tickets),
+        occasion=f"{kind.value}:{space_id}",
+        about=About(space_id=space_id),
+        tickets=tickets,
+    )
 
 
 async def case_closed(house: House, made: Change, recording: Recording) -> None:

@@ -10,11 +10,11 @@ from models.space import Platform, Space, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
 from services.changes import Change, change
 from services.entering import cut_audio, enter, go_out, mind_the_host, newcomer
-from services.errors import AlreadyEnded, Conflict, Forbidden, InvalidInput, NotLive
+from services.errors import AlreadyEnded, Conflict, Forbidden, InvalidInput, NotLive, TicketRequired
 from services.house import House
 from services.links import Link, LinkKind
 from services.viewers import Viewer
-from services.visibility import visible_space
+from services.visibility import is_admitted, visible_space
 
 _ROLE = ParticipantRole
 
@@ -69,11 +69,20 @@ async def join(house: House, viewer: Viewer, space_id: UUID, *, platform: Platfo
         found = await Participant.select_for_update().get_or_none(space_id=space.id, account_id=account.id)
         if found is not None and found.removed_at is not None:
             raise Forbidden("You were removed from this Space and cannot come back into it.")
+        if not await is_admitted(viewer, space):
+            raise TicketRequired
         if found is None:
             found = newcomer(made, space, account.id, role=_ROLE.LISTENER)
             await enter(house, made, space, found, platform=platform, is_new=True)
         elif found.left_at is not None:
             await enter(house, made, space, found, platform=platform)
+            # A speaker whose place was given away comes back as a listener, who needs a ticket.
+            if not await is_admitted(viewer, space):
+                raise TicketRequired
+        elif found.platform is None:
+            # Who accepted an invitation is in the Space, and tells only now from where.
+            found.platform = platform
+            await found.save(update_fields=["platform"])
         house.presence.seen(space.id, account.id)
     return _places(house, space, found)
 

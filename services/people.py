@@ -50,14 +50,15 @@ async def unfollow(house: House, viewer: Viewer, account_id: UUID) -> Account:
     me = viewer.signed_in()
     async with change(house) as made:
         other = await visible_account(viewer, account_id)
-        if await _end_follow(me.id, other.id):
+        if await end_follow(me.id, other.id):
             found = await cards.by_author(other.id, hidden=await viewer.hidden())
             await made.tell_viewer(me.id, found if other.id != me.id else [], TimelineEventKind.REMOVED)
     await other.refresh_from_db()
     return other
 
 
-async def _end_follow(follower_id: UUID, followee_id: UUID) -> bool:
+async def end_follow(follower_id: UUID, followee_id: UUID) -> bool:
+    """Take a follow away with its counts. Whether there was one."""
     ended = await Follow.filter(follower_id=follower_id, followee_id=followee_id).delete()
     if ended:
         await _count_follow(follower_id, followee_id, -1)
@@ -82,8 +83,8 @@ async def block(house: House, viewer: Viewer, account_id: UUID) -> Account:
             for one, two in ((me.id, other.id), (other.id, me.id)):
                 await made.tell_viewer(one, await cards.between(one, two), TimelineEventKind.REMOVED)
             await Block.create(id=new_id(), blocker_id=me.id, blocked_id=other.id, created_at=made.now)
-            await _end_follow(me.id, other.id)
-            await _end_follow(other.id, me.id)
+            await end_follow(me.id, other.id)
+            await end_follow(other.id, me.id)
             removed, left = SpaceEventKind.PARTICIPANT_REMOVED, SpaceEventKind.PARTICIPANT_LEFT
             cut = await _out_of(house, made, host_id=me.id, person_id=other.id, kind=removed)
             cut += await _out_of(house, made, host_id=other.id, person_id=me.id, kind=left)

@@ -116,6 +116,12 @@ async def _viewer(house: House, link: Link) -> Viewer:
     return Viewer(account=account)
 
 
+async def open_link(house: House, token: str, *kinds: LinkKind) -> tuple[Link, Viewer]:
+    """A link of these kinds and who it was made for. Raises LinkForged (403) or LinkGone (410)."""
+    link = _read(house, token, *kinds)
+    return link, await _viewer(house, link)
+
+
 async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
     """The bytes behind a playback, download or archive link. Raises LinkForged (403) or LinkGone (410)."""
     link = _read(house, token, kind)
@@ -124,7 +130,8 @@ async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
     if recording is None or recording.host_id in await visibility.hidden_from(viewer):
         raise LinkGone
     now = house.clock.now()
-    if not visibility.may_play(recording, now):
+    admitted = await visibility.is_admitted(viewer, recording)
+    if not visibility.may_play(recording, now, admitted=admitted):
         raise LinkGone
     whole = kind in {LinkKind.DOWNLOAD, LinkKind.ARCHIVE}
     if whole and not visibility.may_download(recording, viewer, now):
@@ -151,7 +158,8 @@ async def open_clip(house: House, token: str) -> Stored:
     if clip is None or {clip.host_id, clip.author_id} & await visibility.hidden_from(viewer):
         raise LinkGone
     recording = await Recording.get_or_none(id=clip.recording_id)
-    if recording is None or not clips.may_play(clip, recording, house.clock.now()):
+    admitted = recording is not None and await visibility.is_admitted(viewer, recording)
+    if recording is None or not clips.may_play(clip, recording, house.clock.now(), admitted=admitted):
         raise LinkGone
     stored = _stored(house, recording, link, start_ms=max(clip.start_ms, recording.start_offset_ms))
     return replace(stored, end_ms=clip.end_ms)
@@ -174,7 +182,7 @@ async def open_feed(house: House, token: str, *, client: str) -> Stored:
     link = _read(house, token, LinkKind.FEED)
     recording = await Recording.get_or_none(id=link.subject_id)
     now = house.clock.now()
-    if recording is None or not visibility.may_play(recording, now):
+    if recording is None or not visibility.may_play(recording, now, admitted=not recording.is_ticketed):
         raise LinkGone
     name = hashlib.sha256(client.encode(errors="replace")).hexdigest()[:32]
     return replace(stored_for_feed(house, recording), listening_key=f"feed:{name}:{now:%Y%m%d}")
@@ -200,6 +208,8 @@ async def open_live(house: House, token: str) -> Stored | InMemory:
     space = await Space.get_or_none(id=link.subject_id)
     if space is None or space.host_id in await visibility.hidden_from(viewer):
         raise LinkGone
+    if not await visibility.is_admitted(viewer, space):
+        raise LinkGone
     if space.state is SpaceState.LIVE and await visibility.was_removed(viewer, space.id):
         raise LinkGone
     recording = await Recording.get_or_none(space_id=space.id)
@@ -214,7 +224,7 @@ async def open_live(house: House, token: str) -> Stored | InMemory:
     now = house.clock.now()
     if recording is None:
         raise LinkGone
-    if recording.status is RecordingStatus.FINALIZING or visibility.may_play(recording, now):
+    if recording.status is RecordingStatus.FINALIZING or visibility.is_playable(recording, now):
         return _stored(house, recording, link, start_ms=recording.start_offset_ms)
     raise LinkGone
 

@@ -15,9 +15,9 @@ from models.playback_position import PlaybackPosition
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space
 from models.space_event import SpaceEventKind
-from services import announcements, cards, notifications, spaces, visibility
+from services import announcements, cards, notifications, spaces, tickets, visibility
 from services.changes import Change, change, new_id
-from services.errors import Forbidden, InvalidInput, RecordingNotAvailable, Unavailable
+from services.errors import Forbidden, InvalidInput, RecordingNotAvailable, TicketRequired, Unavailable
 from services.house import House
 from services.retention import begin_review, status_at, wind
 from services.states import move_and_tell, move_recording
@@ -55,6 +55,7 @@ async def finalise(house: House, recording_id: UUID, facts: RecordingFacts | Non
         if recording.started_at is None:
             recording.failure_reason = recording.failure_reason or NO_AUDIO
             await move_and_tell(made, space, recording, RecordingStatus.FAILED)
+            await tickets.refund_all(house, made, space, promised=True)
             return
         ended_at = space.ended_at or made.now
         recording.expires_at = ended_at + house.policies.of(recording).public_for
@@ -80,7 +81,7 @@ async def trim(house: House, viewer: Viewer, recording_id: UUID, *, start_offset
     """Move where playback starts; nothing is cut from the file."""
     async with change(house) as made:
         space, recording = await _owned(made, viewer, recording_id)
-        _playable(recording, made.now)
+        await _playable(recording, viewer, made.now)
         if not 0 <= start_offset_ms < max(recording.duration_ms, 1):
             raise InvalidInput(
                 f"startOffsetMs must be 0 to {max(recording.duration_ms - 1, 0)}, got {start_offset_ms}.",
@@ -92,8 +93,10 @@ async def trim(house: House, viewer: Viewer, recording_id: UUID, *, start_offset
     return recording
 
 
-def _playable(recording: Recording, now: datetime) -> None:
-    if not visibility.may_play(recording, now):
+async def _playable(recording: Recording, viewer: Viewer, now: datetime) -> None:
+    if not await visibility.is_admitted(viewer, recording):
+        raise TicketRequired
+    if not visibility.is_playable(recording, now):
         status = status_at(recording, now).value
         raise RecordingNotAvailable(
             f"The recording is {status}. Only an AVAILABLE one can be played or shared."
@@ -125,6 +128,27 @@ async def delete(house: House, viewer: Viewer, recording_id: UUID) -> Recording 
     return recording
 
 
+async def withdraw(house: House, recording_id: UUID, *, actor_id: UUID) -> None:
+    """Delete a recording whose host goes for good, by the same clocks. Doing it twice is once."""
+    async with change(house) as made:
+        known = await Recording.get(id=recording_id)
+        space = await made.space(known.space_id)
+        recording = await Recording.select_for_update().get(id=recording_id)
+        if recording.status not in {RecordingStatus.AVAILABLE, RecordingStatus.FINALIZING}:
+            return
+        if status_at(recording, made.now) is RecordingStatus.EXPIRED:
+            return  # it went by itself, as of its own date
+        begin_review(recording, house.policies.of(recording), made.now)
+        await move_and_tell(made, space, recording, RecordingStatus.DELETED)
+        await made.audit(
+            "recording.deleted",
+            "recording",
+            recording.id,
+            actor_id=actor_id,
+            outcome=RecordingStatus.DELETED,
+        )
+
+
 async def _deletable(made: Change, viewer: Viewer, recording_id: UUID) -> tuple[Space, Recording]:
     space, recording = await _owned(made, viewer, recording_id)
     if not visibility.may_delete(recording, viewer, made.now):
@@ -150,7 +174,7 @@ async def save_position(
     account = viewer.signed_in()
     recording = await visible_recording(viewer, recording_id)
     async with change(house) as made:
-        _playable(recording, made.now)
+        await _playable(recording, viewer, made.now)
         if not 0 <= position_ms <= recording.duration_ms:
             raise InvalidInput(
                 f"positionMs must be 0 to {recording.duration_ms}, got {position_ms}.", path=["positionMs"]

@@ -45,6 +45,8 @@ class Rules:
     link_slack: timedelta = timedelta(minutes=15)
     answers_kept: timedelta = timedelta(hours=24)
     events_kept: timedelta = timedelta(days=30)
+    ticket_hold: timedelta = timedelta(minutes=35)
+    export_link_for: timedelta = timedelta(hours=1)
     lease_for: timedelta = timedelta(seconds=60)
     leap_believed_after: timedelta = timedelta(hours=1)
     reconcile_every: timedelta = timedelta(days=1)

@@ -11,7 +11,14 @@ from models.timeline_event import TimelineEventKind
 from models.timeline_item import SHARE_KINDS, TimelineItem, TimelineItemKind
 from services import text, visibility
 from services.changes import Change, change, new_id
-from services.errors import AlreadyEnded, Forbidden, InvalidInput, NotFound, RecordingNotAvailable
+from services.errors import (
+    AlreadyEnded,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    RecordingNotAvailable,
+    TicketRequired,
+)
 from services.house import House
 from services.retention import status_at
 from services.viewers import Viewer
@@ -48,7 +55,10 @@ async def share_recording(
     async with change(house) as made:
         await Recording.select_for_update().get_or_none(id=recording_id)
         recording = await visibility.visible_recording(viewer, recording_id)
-        if not visibility.may_share(recording, viewer, made.now):
+        admitted = await visibility.is_admitted(viewer, recording)
+        if not admitted:
+            raise TicketRequired
+        if not visibility.may_share(recording, viewer, made.now, admitted=admitted):
             status = status_at(recording, made.now).value
             raise RecordingNotAvailable(f"The recording is {status}. Only an AVAILABLE one can be shared.")
         if not 0 <= start_ms <= recording.duration_ms:

@@ -14,7 +14,7 @@ from models.recording import Recording, RecordingStatus
 from models.search_word import WordKind
 from models.space import Platform, Space, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
-from services import announcements, cards, invitations, rollout, search, text
+from services import announcements, cards, invitations, rollout, search, text, tickets
 from services.changes import Change, change, new_id
 from services.deadline import lapses_at
 from services.errors import (
@@ -50,6 +50,7 @@ class NewSpace:
     record: bool | None = None
     platform: Platform = Platform.WEB
     speaker_policy: SpeakerPolicy = SpeakerPolicy.RAISED_HAND
+    ticketing: tickets.NewTicketing | None = None
     cohost_handles: tuple[str, ...] = ()
 
 
@@ -78,6 +79,7 @@ async def create(house: House, viewer: Viewer, wish: NewSpace) -> Space:
             speaker_policy=wish.speaker_policy,
             created_at=made.now,
             recording_enabled=await _records(host, wish, made.now),
+            **tickets.terms(house, wish.ticketing),
         )
         await space.save(force_create=True)
         recording = await _arm(house, space, made.now) if space.recording_enabled else None
@@ -120,6 +122,7 @@ async def _arm(house: House, space: Space, now: datetime) -> Recording:
         space_id=space.id,
         host_id=space.host_id,
         created_at=now,
+        is_ticketed=space.is_ticketed,
         policy_version=house.policies.current.version,
     )
 
@@ -146,6 +149,11 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
             raise AlreadyEnded
         if "scheduled_start" in edit.changes and space.state is SpaceState.LIVE:
             raise AlreadyLive("The Space is live already. Its start can only change before launch.")
+        if _reschedules(space, edit) and await tickets.is_sold(space.id, made.now):
+            raise Conflict(
+                "Tickets are sold for this time. Cancel the Space, which refunds them, and create another one.",
+                path=["scheduledStart"],
+            )
         for name, value in edit.changes.items():
             setattr(space, name, _checked(house, name, value, made.now))
         await space.save()
@@ -159,6 +167,10 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
         if space.state is SpaceState.SCHEDULED:
             await announcements.plan(house, made, space)
     return space
+
+
+def _reschedules(space: Space, edit: SpaceEdit) -> bool:
+    return edit.changes.get("scheduled_start", space.scheduled_start) != space.scheduled_start
 
 
 def _checked(house: House, name: str, value: object, now: datetime) -> object:
@@ -233,6 +245,7 @@ async def call_off(house: House, made: Change, space: Space) -> None:
     await Recording.filter(space_id=space.id, status=RecordingStatus.ARMED).delete()
     await invitations.lapse(space_id=space.id)
     await made.tell_space(space, SpaceEventKind.CANCELED, of_recording=had_recording)
+    await tickets.refund_all(house, made, space)
     await cards.changed(made, space, None)
     await announcements.plan(house, made, space)
 

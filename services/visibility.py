@@ -16,6 +16,7 @@ from models.recording import Recording, RecordingStatus
 from models.report import Report
 from models.review_opening import ReviewOpening
 from models.space import Space, SpaceState
+from models.ticket import Ticket, TicketStatus
 from models.timeline_item import TimelineItem
 from services.errors import NotFound
 from services.retention import status_at
@@ -100,6 +101,11 @@ async def openings(viewer: Viewer) -> Q:
     return Q() if viewer.is_moderator else Q(disclosed_at__isnull=False)
 
 
+async def tickets(viewer: Viewer) -> Q:
+    """Tickets: one's own."""
+    return Q(account_id=viewer.id or _NOBODY)
+
+
 RULES = {
     Account: accounts,
     Space: spaces,
@@ -109,6 +115,7 @@ RULES = {
     Participant: participants,
     Invitation: invitations,
     Report: reports,
+    Ticket: tickets,
     AuditEntry: audit_entries,
     ReviewOpening: openings,
     AccessToken: access_tokens,
@@ -139,14 +146,38 @@ async def visible_recording(viewer: Viewer, recording_id: UUID) -> Recording:
     return recording
 
 
-def may_play(recording: Recording, now: datetime) -> bool:
-    """Whether somebody who sees the recording may play it at `now`."""
+async def admitted(viewer: Viewer, space_ids: list[UUID]) -> set[UUID]:
+    """Which of these ticketed Spaces the viewer may enter: with a ticket, as one who speaks, or to moderate."""
+    if viewer.id is None or viewer.is_moderator:
+        return set(space_ids) if viewer.is_moderator else set()
+    held = Ticket.filter(account_id=viewer.id, status=TicketStatus.ISSUED).values("space_id")
+    spoken = Participant.filter(account_id=viewer.id, role__in=list(PUBLISHING_ROLES)).values("space_id")
+    theirs = Q(host_id=viewer.id) | Q(id__in=Subquery(held)) | Q(id__in=Subquery(spoken))
+    found = await Space.filter(theirs, id__in=space_ids).values_list("id", flat=True)
+    return set(found)  # type: ignore[arg-type]
+
+
+async def is_admitted(viewer: Viewer, place: Space | Recording) -> bool:
+    """Whether the viewer may enter a Space, or play its recording, as far as tickets go."""
+    if not place.is_ticketed:
+        return True
+    space_id = place.id if isinstance(place, Space) else place.space_id
+    return bool(await admitted(viewer, [space_id]))
+
+
+def is_playable(recording: Recording, now: datetime) -> bool:
+    """Whether there is something to play at `now`, for whoever may."""
     return status_at(recording, now) is RecordingStatus.AVAILABLE
 
 
-def may_share(recording: Recording, viewer: Viewer, now: datetime) -> bool:
+def may_play(recording: Recording, now: datetime, *, admitted: bool) -> bool:
+    """Whether somebody who sees the recording, and is `admitted` to its Space or not, may play it at `now`."""
+    return admitted and is_playable(recording, now)
+
+
+def may_share(recording: Recording, viewer: Viewer, now: datetime, *, admitted: bool) -> bool:
     """Whether the viewer may share it at `now`: with an account, whoever may play."""
-    return viewer.id is not None and may_play(recording, now)
+    return viewer.id is not None and may_play(recording, now, admitted=admitted)
 
 
 _DELETABLE = frozenset(
@@ -170,9 +201,12 @@ def may_delete(recording: Recording, viewer: Viewer, now: datetime) -> bool:
 
 def may_download(recording: Recording, viewer: Viewer, now: datetime) -> bool:
     """Whether the viewer may download the whole programme: the host, while it can be played."""
-    return viewer.id == recording.host_id and may_play(recording, now)
+    return viewer.id == recording.host_id and is_playable(recording, now)
 
 
-def may_hear_live(space: Space, mine: Participant | None) -> bool:
-    """Whether somebody who sees the Space may hear it now; `mine` is the viewer's participation."""
-    return space.state is SpaceState.LIVE and (mine is None or mine.removed_at is None)
+def may_hear_live(space: Space, mine: Participant | None, *, admitted: bool) -> bool:
+    """Whether somebody who sees the Space may hear it now; `mine` is the viewer's participation.
+
+    `admitted`: whether they may enter as far as tickets go.
+    """
+    return admitted and space.state is SpaceState.LIVE and (mine is None or mine.removed_at is None)

@@ -15,6 +15,7 @@ from services import (
     audit,
     deadlines,
     endings,
+    farewell,
     history,
     idempotency,
     purge,
@@ -27,6 +28,7 @@ from services.changes import again
 from services.clock import VouchedClock
 from services.house import House
 from services.reconcile import Finding
+from workers.payments import pay
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +74,8 @@ class Timetable:
         if self._lost:
             await self._attempt(self._look_again)
         await self._attempt(self._reconcile)
+        await self._attempt(lambda: pay(self._house))
+        await self._attempt(lambda: farewell.finish_all(self._house))
         await self._attempt(lambda: audit.seal(self._house.audit_head))
         await self._attempt(lambda: accounts.forget_expired_sessions(self._house.clock.now()))
         await self._attempt(lambda: recordings.forget_listenings(self._house))

@@ -60,6 +60,9 @@ class Visit(Protocol):
     async def still_welcome(self) -> bool:
         """Whether the session still stands; asked at each operation of a socket and at each ping."""
 
+    async def rest(self, seconds: float) -> bool:
+        """Wait so long. True when it was cut short, for a session of the person may have ended."""
+
 
 class Door(Protocol):
     """Lets visitors in."""

@@ -157,8 +157,10 @@ class Socket:
 
     async def _keep_alive(self, visit: Visit) -> None:
         while True:
-            await asyncio.sleep(self._edge.limits.ping_interval.total_seconds())
+            cut_short = await visit.rest(self._edge.limits.ping_interval.total_seconds())
             await self._check_welcome(visit)
+            if cut_short:
+                continue
             if self._unanswered_pings >= _UNANSWERED_PINGS:
                 raise Goodbye(4408, f"{self._unanswered_pings} pings were not answered")
             self._unanswered_pings += 1

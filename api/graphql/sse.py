@@ -107,7 +107,7 @@ class EventStreamResponse(Response):
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(self._edge.limits.heartbeat_interval.total_seconds())
+            await self._visit.rest(self._edge.limits.heartbeat_interval.total_seconds())
             if not await self._visit.still_welcome():
                 await self._fail([error_json(Unauthenticated())])
                 await self._write(_COMPLETE)

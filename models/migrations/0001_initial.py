@@ -12,6 +12,7 @@ from models.fields import InstantField
 from models.invitation import InvitationState, InvitedRole
 from models.notification import NotificationKind
 from models.participant import ParticipantRole
+from models.payment import PaymentState
 from models.recording import RecordingStatus
 from models.report import ReportCategory, ReportState, SubjectKind
 from models.review_decision import Decision
@@ -19,6 +20,7 @@ from models.rollout import RolloutStage
 from models.search_word import WordKind
 from models.space import Platform, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
+from models.ticket import TicketStatus
 from models.timeline_event import TimelineEventKind
 from models.timeline_item import TimelineItemKind
 
@@ -57,6 +59,7 @@ class Migration(migrations.Migration):
                 ("name", fields.CharField(max_length=100)),
                 ("bio", fields.CharField(null=True, max_length=500)),
                 ("password_hash", fields.CharField(max_length=200)),
+                ("avatar_digest", fields.CharField(null=True, max_length=64)),
                 ("is_moderator", fields.BooleanField(default=False)),
                 ("records_by_default", fields.BooleanField(default=False)),
                 (
@@ -73,10 +76,12 @@ class Migration(migrations.Migration):
                 ("following_count", fields.IntField(default=0)),
                 ("created_at", InstantField(generated=False, null=False, unique=False)),
                 ("deleted_at", InstantField(null=True, generated=False, unique=False)),
+                ("is_leaving", fields.BooleanField(default=False)),
             ],
             options={
                 "table": "account",
                 "app": "models",
+                "indexes": [Index(fields=["is_leaving"])],
                 "pk_attr": "id",
                 "table_description": "One person. `handle_key` is the handle in lower case, unique for ever.",
             },
@@ -169,6 +174,22 @@ class Migration(migrations.Migration):
                 ],
                 "pk_attr": "id",
                 "table_description": "One act. It is written with the change and never altered.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Avatar",
+            fields=[
+                ("account_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("digest", fields.CharField(max_length=64)),
+                ("picture", fields.BinaryField()),
+                ("made_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "avatar",
+                "app": "models",
+                "pk_attr": "account_id",
+                "table_description": "`digest` is the SHA-256 of `picture`, a JPEG, in hexadecimal.",
             },
             bases=["Model"],
         ),
@@ -459,6 +480,45 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="Payment",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("ticket_id", fields.UUIDField()),
+                ("space_id", fields.UUIDField()),
+                (
+                    "state",
+                    fields.CharEnumField(
+                        default=PaymentState.OPEN,
+                        description="OPEN: OPEN\nCLOSED: CLOSED\nPAID: PAID\nREFUNDING: REFUNDING\nREFUNDED: REFUNDED",
+                        enum_type=PaymentState,
+                        max_length=9,
+                    ),
+                ),
+                ("amount_minor", fields.IntField()),
+                ("currency", fields.CharField(max_length=3)),
+                ("return_url", fields.CharField(max_length=2000)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("closes_at", InstantField(generated=False, null=False, unique=False)),
+                ("checkout_id", fields.CharField(null=True, max_length=255)),
+                ("checkout_url", fields.TextField(null=True, unique=False)),
+                ("charge_id", fields.CharField(null=True, max_length=255)),
+                ("attempts", fields.IntField(default=0)),
+                ("next_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "payment",
+                "app": "models",
+                "indexes": [
+                    Index(fields=["ticket_id"]),
+                    Index(fields=["space_id", "state"]),
+                    Index(fields=["next_at"]),
+                ],
+                "pk_attr": "id",
+                "table_description": "`next_at` is when the provider is to be asked next, null when there is nothing to do.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="PlaybackPosition",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
@@ -559,6 +619,7 @@ class Migration(migrations.Migration):
                 ("has_open_case", fields.BooleanField(default=False)),
                 ("case_deadline", InstantField(null=True, generated=False, unique=False)),
                 ("is_held", fields.BooleanField(default=False)),
+                ("is_ticketed", fields.BooleanField(default=False)),
                 ("expires_at", InstantField(null=True, generated=False, unique=False)),
                 ("gone_at", InstantField(null=True, generated=False, unique=False)),
                 ("purge_at", InstantField(null=True, generated=False, unique=False)),
@@ -875,6 +936,10 @@ class Migration(migrations.Migration):
                 ("peak_listener_count", fields.IntField(default=0)),
                 ("reminder_count", fields.IntField(default=0)),
                 ("event_sequence", fields.BigIntField(default=0)),
+                ("ticket_capacity", fields.IntField(null=True)),
+                ("ticket_price_minor", fields.IntField(default=0)),
+                ("ticket_currency", fields.CharField(default="USD", max_length=3)),
+                ("tickets_sold", fields.IntField(default=0)),
             ],
             options={
                 "table": "space",
@@ -919,6 +984,38 @@ class Migration(migrations.Migration):
                 "indexes": [Index(fields=["at"])],
                 "pk_attr": "id",
                 "table_description": "`sequence` counts from 1 within the Space without holes. `facts` never change.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Ticket",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("space_id", fields.UUIDField()),
+                ("account_id", fields.UUIDField()),
+                (
+                    "status",
+                    fields.CharEnumField(
+                        description="PENDING: PENDING\nISSUED: ISSUED\nREFUNDED: REFUNDED\nCANCELED: CANCELED",
+                        enum_type=TicketStatus,
+                        max_length=8,
+                    ),
+                ),
+                ("recording_promised", fields.BooleanField(default=False)),
+                ("payment_id", fields.UUIDField(null=True)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("held_until", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "ticket",
+                "app": "models",
+                "unique_together": (("space_id", "account_id"),),
+                "indexes": [
+                    Index(fields=["space_id", "status"]),
+                    Index(fields=["account_id", "created_at", "id"]),
+                ],
+                "pk_attr": "id",
+                "table_description": "A PENDING ticket holds its seat until `held_until`. `payment_id` is the payment it waits for or was paid by.",
             },
             bases=["Model"],
         ),

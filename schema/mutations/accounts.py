@@ -6,9 +6,10 @@ import strawberry
 
 from schema import ids, inputs, payloads
 from schema.context import Info
+from schema.links import media_link
 from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
-from services import accounts, people
+from services import accounts, exports, farewell, people
 
 
 @strawberry.type
@@ -57,6 +58,36 @@ class AccountMutations:
             records=given(input.records_by_default),
         )
         return payloads.UpdateAccountPayload(viewer=viewer.account)  # type: ignore[arg-type]
+
+    @mutation("Change the password. Ends every other session.")
+    async def change_password(
+        root: Any, info: Info, input: Annotated[inputs.ChangePasswordInput, ASKED]
+    ) -> payloads.ChangePasswordPayload:
+        await accounts.change_password(
+            info.context.house,
+            info.context.viewer,
+            current=input.current_password,
+            new=input.new_password,
+        )
+        return payloads.ChangePasswordPayload()
+
+    @mutation("Everything that is kept about the viewer, as a zip of JSON files behind a link for an hour.")
+    async def export_account(
+        root: Any, info: Info, input: Annotated[inputs.ExportAccountInput, ASKED]
+    ) -> payloads.ExportAccountPayload:
+        house = info.context.house
+        link = exports.export_link(house, info.context.viewer, with_recordings=input.include_recordings)
+        return payloads.ExportAccountPayload(archive=media_link(house, link))
+
+    @mutation(
+        "Delete the account, for good: nameless and signed out at once; its Spaces end, its recordings go by the"
+        " two clocks, and what it was part of stays readable."
+    )
+    async def delete_account(
+        root: Any, info: Info, input: Annotated[inputs.DeleteAccountInput, ASKED]
+    ) -> payloads.DeleteAccountPayload:
+        await farewell.delete_account(info.context.house, info.context.viewer, password=input.password)
+        return payloads.DeleteAccountPayload()
 
     @mutation("See somebody's cards on one's timeline.")
     async def follow(

@@ -10,8 +10,10 @@ from schema.context import Info
 from schema.links import media_link
 from schema.mutations.arguments import ASKED, given
 from schema.payloads import mutation
+from schema.tickets import TicketingInput
 from services import endings, invitations, participation, playback, reminders, roles, spaces
 from services.spaces import NewSpace, SpaceEdit
+from services.tickets import NewTicketing
 
 _EDITABLE = (
     "title",
@@ -22,6 +24,12 @@ _EDITABLE = (
     "speaker_policy",
     "clips_allowed",
 )
+
+
+def _ticketing(asked: TicketingInput | None) -> NewTicketing | None:
+    if asked is None:
+        return None
+    return NewTicketing(price_minor=asked.price_minor, currency=asked.currency, capacity=asked.capacity)
 
 
 @strawberry.type
@@ -41,6 +49,7 @@ class SpaceMutations:
             record=given(input.record),
             platform=input.platform,
             speaker_policy=input.speaker_policy,
+            ticketing=_ticketing(given(input.ticketing)),
             cohost_handles=tuple(input.cohost_handles),
         )
         space = await spaces.create(info.context.house, info.context.viewer, wish)

@@ -229,6 +229,10 @@ class HouseVisit:
     async def still_welcome(self) -> bool:
         return self.person not in self.door.revoked
 
+    async def rest(self, seconds: float) -> bool:
+        await asyncio.sleep(seconds)
+        return False
+
 
 @dataclass
 class HouseDoor:

@@ -1,15 +1,20 @@
 """Who may record, and why."""
 
+from collections import Counter
 from itertools import pairwise
 from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from models.audit_entry import AuditEntry
 from models.rollout import RolloutStage
 from models.space import Platform
 from services.changes import new_id
 from services.rollout import bucket
+from tests.product.crowd import crowd
 from tests.product.town import Person, Town
 from tests.product.voices import uuid_of
 
@@ -130,6 +135,38 @@ def test_the_percentage_is_sticky_and_only_ever_lets_more_in() -> None:
     assert within[100] == set(people)
     for percentage in (10, 50, 90):
         assert abs(len(within[percentage]) / len(people) - percentage / 100) < 0.05
+
+
+@given(people=st.lists(st.uuids(), unique=True), smaller=st.integers(0, 100), larger=st.integers(0, 100))
+def test_from_10_to_20_or_between_any_two_percentages_nobody_is_lost(
+    people: list[UUID], smaller: int, larger: int
+) -> None:
+    assume(smaller <= larger)
+    for one in people:
+        assert bucket(one) in range(100)
+        assert not bucket(one) < smaller or bucket(one) < larger
+
+
+def test_20000_accounts_spread_within_one_percent_of_every_percentage() -> None:
+    buckets = Counter(bucket(uuid5(NAMESPACE_URL, f"person_{number}")) for number in range(20_000))
+    within = 0
+    for percentage in range(101):
+        assert abs(within / 20_000 - percentage / 100) < 0.01
+        within += buckets[percentage]
+    assert within == 20_000
+
+
+async def test_a_rollout_from_10_to_20_percent_gains_what_was_foretold_and_loses_nobody(town: Town) -> None:
+    people, moderator = await crowd(town, 60), await town.moderator()
+    await moderator.do("updateRollout", stage="LIMITED", platforms=["WEB"], percentage=10)
+    before = {one.handle for one in people if (await _may(one))[0]}
+    foretold = await moderator.do("updateRollout", "gaining losing", percentage=20, dryRun=True)
+    assert {one.handle for one in people if (await _may(one))[0]} == before
+    await moderator.do("updateRollout", percentage=20)
+    after = {one.handle for one in people if (await _may(one))[0]}
+    assert before <= after
+    its_own = await _may(moderator) == (True, "percentage") and bucket(uuid_of(moderator.id)) >= 10
+    assert (foretold["gaining"], foretold["losing"]) == (len(after - before) + its_own, 0)
 
 
 async def test_off_at_launch_is_refused_with_the_way_out_and_stops_nothing_that_runs(town: Town) -> None:
