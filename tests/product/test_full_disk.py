@@ -77,7 +77,7 @@ async def test_a_recording_stops_on_a_full_disk_and_goes_on_by_itself(tmp_path: 
             await guest.do("joinSpace", spaceId=space_id)
             assert (await host.recording(space_id, "status"))["status"] == "RECORDING"
 
-            await until_sent(voice, 3)
+            await until_sent(voice, 1.5)
             full_s = sent_s(voice)
             disk.leave(reserve_mb * MB - 1 if reserve_mb else 0)
             if reserve_mb:
@@ -91,7 +91,7 @@ async def test_a_recording_stops_on_a_full_disk_and_goes_on_by_itself(tmp_path: 
             room_s = sent_s(voice)
             disk.leave(20 * MB)
             await until_recording(host, space_id)
-            await until_sent(voice, room_s + 4)
+            await until_sent(voice, room_s + 2.5)
             ended_s = sent_s(voice)
             await host.do("endSpace", spaceId=space_id)
             await voice.close()
