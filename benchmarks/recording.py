@@ -6,6 +6,7 @@ encodes the tracks that were recorded meanwhile, from files and as fast as it ca
 """
 
 import asyncio
+import gc
 import resource
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ PTIMES_MS = (20, 60)
 SETTLE_S = 1.5
 MEASURE_S = 6.0
 ROOMS = 5
+ROOMS_AT_ONCE = 8
 LENGTHS_MIN = (1, 240)
 
 Say = Callable[[str], None]
@@ -102,12 +104,13 @@ async def run(say: Say) -> dict[str, list[dict[str, Any]]]:
                 for ptime_ms in PTIMES_MS
                 for speakers in SPEAKERS
             ]
+            many = [await _many(studio, ptime_ms=ptime_ms, say=say) for ptime_ms in PTIMES_MS]
             memory = [await _memory(studio, say=say)]
             playable = [await _playable(studio, minutes=minutes, say=say) for minutes in LENGTHS_MIN]
         finally:
             await studio.hang_up()
             await end(launched, engine)
-    return {"cost": cost, "memory": memory, "end to playable": playable}
+    return {"cost": cost, "many rooms": many, "memory": memory, "end to playable": playable}
 
 
 async def _cost(studio: Studio, *, speakers: int, ptime_ms: int, say: Say) -> dict[str, Any]:
@@ -153,6 +156,27 @@ def _ffmpeg_ms_per_s(tracks: list[Path], *, duration_s: float) -> float | None:
     return round(spent_s * 1000 / duration_s, 1)
 
 
+async def _many(studio: Studio, *, ptime_ms: int, say: Say) -> dict[str, Any]:
+    """What one Space of several in a process costs, received, mixed and recorded."""
+    say(f"{ROOMS_AT_ONCE} rooms at {ptime_ms} ms")
+    rooms = [f"many{number}x{ptime_ms}" for number in range(ROOMS_AT_ONCE)]
+    for room in rooms:
+        await studio.open(room)
+        for who in range(3):
+            await studio.talk(room, who, ptime_ms=ptime_ms)
+    each = await studio.load_ms_per_s() / ROOMS_AT_ONCE
+    await studio.hang_up()
+    for room in rooms:
+        await studio.close(room)
+    return {
+        "rooms": ROOMS_AT_ONCE,
+        "speakers": 3,
+        "ptime_ms": ptime_ms,
+        "cpu_ms_per_s_each": round(each, 1),
+        "spaces_per_core": int(1000 / each),
+    }
+
+
 async def _memory(studio: Studio, *, say: Say) -> dict[str, Any]:
     say(f"memory of {ROOMS} rooms")
     before = studio.memory_mb()
@@ -182,6 +206,8 @@ async def _playable(studio: Studio, *, minutes: int, say: Say) -> dict[str, Any]
     await studio.open(room)
     await studio.talk(room, 0, ptime_ms=20)
     await asyncio.sleep(2)
+    # What the other peers of this process left behind is not part of it.
+    gc.collect()
     begun_s = time.perf_counter()
     await studio.close(room)
     text = render(await asyncio.to_thread(read_index, studio.folder / room))
