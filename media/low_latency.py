@@ -20,7 +20,7 @@ CAN_SKIP_UNTIL_S = 12.0
 ADVANCE_FRAGMENTS = 2
 ADVANCE_PARTS = ceil(3 / PART_TARGET_S)
 # EXT-X-SKIP needs it (section 8).
-_VERSION = 9
+VERSION = 9
 _FRAGMENT_S = FRAGMENT_FRAMES * FRAME_SAMPLES / TIMESCALE_HZ
 # Of the growing fragment and those before it, each of some 8 kB.
 _MOST_TAIL_BYTES = 1024 * 1024
@@ -83,7 +83,7 @@ def part_name(fragment: int, number: int) -> str:
 def low_latency(head: str) -> str:
     """A playlist's text, up to where its growing fragment's parts go, with what such players must know."""
     lines = head.split("\n")
-    lines[1] = f"#EXT-X-VERSION:{_VERSION}"
+    lines[1] = f"#EXT-X-VERSION:{VERSION}"
     lines.insert(
         3,
         f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={PART_HOLD_BACK_S:.3f},"

@@ -13,11 +13,13 @@ from math import ceil
 from pathlib import Path
 
 from media.engine import LiveFragment, LiveWindow
+from media.low_latency import VERSION as LOW_LATENCY_VERSION
 from media.low_latency import Edge, low_latency, skippable
 from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, TIMESCALE_HZ, Fragment
 
 PROGRAMME = "programme.mp4"
 PLAYLIST = "programme.m3u8"
+VERSION = 7
 ENDLIST = "#EXT-X-ENDLIST\n"
 # Every fragment but the last of a stretch is 0.96 s; RFC 8216 rounds to the nearest second.
 TARGET_DURATION_S = ceil(FRAGMENT_FRAMES * FRAME_SAMPLES / TIMESCALE_HZ)
@@ -69,7 +71,9 @@ def header(
     *, init_bytes: int, started_at_ms: int | None, kind: str = "EVENT", first: int = 0, uri: str
 ) -> str:
     """Everything before the first fragment."""
-    lines = ["#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{TARGET_DURATION_S}"]
+    # An EVENT playlist may have been read with parts, and its version must not change over its end.
+    version = LOW_LATENCY_VERSION if kind == "EVENT" else VERSION
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{version}", f"#EXT-X-TARGETDURATION:{TARGET_DURATION_S}"]
     lines += [f"#EXT-X-MEDIA-SEQUENCE:{first}", f"#EXT-X-PLAYLIST-TYPE:{kind}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     lines.append(f'#EXT-X-MAP:URI="{uri}",BYTERANGE="{init_bytes}@0"')
     if started_at_ms is not None:
@@ -189,7 +193,7 @@ def render_live_window(
     first = window.fragments[0].sequence if window.fragments else 0
     longest_ms = max((fragment.duration_ms for fragment in window.fragments), default=0.0)
     target = max(TARGET_DURATION_S, round(longest_ms / 1000))
-    lines = ["#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{target}"]
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", f"#EXT-X-TARGETDURATION:{target}"]
     lines += [f"#EXT-X-MEDIA-SEQUENCE:{first}", f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.generation}"]
     lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
     lines.append(f'#EXT-X-MAP:URI="{init_uri.format(generation=window.generation)}"')

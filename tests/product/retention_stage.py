@@ -15,6 +15,8 @@ from starlette.applications import Starlette
 from api.answers import HANDLERS
 from api.app import build_house
 from api.engine import EngineRun, WatchedEngine
+from api.indexes import Indexes
+from api.live import LiveRoutes
 from api.media import MediaRoutes
 from models import database
 from models.account import Account
@@ -86,7 +88,10 @@ class Stage:
         await database.connect(wanted.database)
         await self.house.policies.adopt(self.now)
         # The media routes as they are served, without the schema, which takes long to build.
-        app = Starlette(routes=MediaRoutes(self.house).routes(), exception_handlers=HANDLERS)
+        indexes = Indexes()
+        recorded = MediaRoutes(self.house, indexes)
+        routes = [*recorded.routes(), *LiveRoutes(self.house, indexes, recorded).routes()]
+        app = Starlette(routes=routes, exception_handlers=HANDLERS)
         transport = httpx.ASGITransport(app=app)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:1")
 

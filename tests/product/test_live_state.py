@@ -335,6 +335,12 @@ async def test_who_listens_live_hears_on_when_the_recording_is_deleted(town: Tow
     assert following.first_number >= heard.first_number + len(heard.pieces)
 
 
+def plain(playlist: str) -> str:
+    """What a player reads that knows nothing of low latency."""
+    low_latency = ("#EXT-X-PART", "#EXT-X-PRELOAD-HINT", "#EXT-X-SERVER-CONTROL")
+    return "".join(line for line in playlist.splitlines(keepends=True) if not line.startswith(low_latency))
+
+
 async def test_a_live_playlist_only_grows_and_stays_good_over_the_end(town: Town) -> None:
     host = await town.person()
     space_id = await host.live_space(record=True)
@@ -344,13 +350,13 @@ async def test_a_live_playlist_only_grows_and_stays_good_over_the_end(town: Town
     texts: list[str] = []
 
     async def three_pieces() -> bool:
-        texts.append((await town.fetch(live)).text)
+        texts.append(plain((await town.fetch(live)).text))
         return texts[-1].count("#EXTINF") == 3
 
     await soon(three_pieces)
     await host.do("endSpace", spaceId=space_id)
     await voice.close()
-    texts.append((await town.fetch(live)).text)
+    texts.append(plain((await town.fetch(live)).text))
     for before, after in itertools.pairwise(texts):
         # RFC 8216, section 6.2.1: nothing changes in an EVENT playlist, it is only added to.
         assert after.startswith(before)

@@ -173,7 +173,7 @@ class Real:
         here = {"spaceId": self.space_id}
         if action == "speak":
             if model.recording == "STARTING":
-                await speak(self.town, self.space_id, 0.1)
+                await speak(self.town, self.space_id, 0.2)
             return None
         recording = await self.host.recording(self.space_id, "id")
         calls: dict[str, tuple[Person, str, dict[str, Any]]] = {

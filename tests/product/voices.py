@@ -9,6 +9,7 @@ from typing import cast
 from uuid import UUID, uuid4
 
 from media.local import LocalEngine
+from media.voice import START_DELAY_SAMPLES, TICK_SAMPLES
 from models.recording import Recording, RecordingStatus
 from services import attendance
 from tests.media.publisher import tone
@@ -61,10 +62,18 @@ async def speak(town: Town, space_id: str, seconds: float) -> None:
     voice = room.add_publisher(str(uuid4()))
     voice.connected = True
     signal = tone(frequency_hz=440, seconds=seconds)
+    count = round(seconds * 50)
+    frames = [signal[number * 960 : (number + 1) * 960] for number in range(count)]
+    # A voice is heard from the tick on which so much of it has come.
+    ahead = START_DELAY_SAMPLES // TICK_SAMPLES
+    assert count >= ahead, f"expected at least {ahead} frames, got {count}"
+    for frame in frames[:ahead]:
+        voice.on_pcm(frame)
     start_ns = max(room._tick_ns + TICK_NS, time.monotonic_ns())
-    for number in range(round(seconds * 50)):
-        voice.on_pcm(signal[number * 960 : (number + 1) * 960])
+    for number in range(count):
         room.tick(start_ns + number * TICK_NS)
+        for frame in frames[number + ahead : number + ahead + 1]:
+            voice.on_pcm(frame)
         await asyncio.sleep(0)
     row = Recording.filter(space_id=uuid_of(space_id), status=RecordingStatus.RECORDING)
     async with asyncio.timeout(10):
