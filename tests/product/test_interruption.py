@@ -77,9 +77,9 @@ async def test_a_speaker_drops_and_comes_back_and_nobody_s_time_moves(town: Town
         told = sounding_ms(sound, frequency_hz)
         assert abs(told[0][0] - (sent_s - begun_s) * 1000) <= 150
         # A machine that held the publisher up may have broken the tone in two.
-        assert abs(told[-1][1] - told[0][0] - 800) <= 60 + 200 * (len(told) - 1)
+        assert abs(told[-1][1] - told[0][0] - 800) <= 100 + 200 * (len(told) - 1)
     host_told = sounding_ms(sound, 440)
-    assert abs(host_told[-1][1] - 4000) <= 60 + 200 * (len(host_told) - 1)
+    assert abs(host_told[-1][1] - 4000) <= 100 + 200 * (len(host_told) - 1)
     assert len(list(town.data_dir.rglob("*.opus"))) == 3
 
 

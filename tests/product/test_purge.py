@@ -53,7 +53,8 @@ async def test_a_worker_killed_at_any_border_changes_nothing_in_the_end(tmp_path
 @pytest.mark.starts_processes
 @pytest.mark.needs_strace
 @pytest.mark.sqlite_file
-@pytest.mark.parametrize("how_many", ["few", pytest.param("all", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("how_many", ["few", "all"])
 async def test_a_worker_killed_at_any_call_that_reaches_the_disk_changes_nothing_in_the_end(
     tmp_path: Path, how_many: str
 ) -> None:
