@@ -110,7 +110,7 @@ class Pages:
         """What oEmbed asks for (https://oembed.com): the player of a card of ours, as JSON."""
         asked = request.query_params
         if asked.get("format", "json") != "json":
-            return problem(501, ErrorCode.INVALID_INPUT, "This server speaks JSON alone: leave format out.")
+            return problem(400, ErrorCode.INVALID_INPUT, "This server speaks JSON alone: leave format out.")
         start = self._house.links.url("/cards/")
         url = asked.get("url", "").partition("?")[0].partition("#")[0]
         if not url.startswith(start):

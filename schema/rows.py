@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
+from tortoise.exceptions import ValidationError
 from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -16,12 +17,14 @@ from tortoise.queryset import QuerySet
 from models import paging
 from models.fields import from_ms, to_ms
 from models.paging import Order
+from models.timeline_item import TimelineItem
 from models.timeline_page import After, followed_page
 from models.together import Part, fetch, part_of
 from services import cursors, visibility
 from services.errors import InvalidInput
 from services.viewers import Viewer
 
+_MOST_KEY = 2**62
 # A level is complete when so many turns of the event loop have brought nothing new.
 _TURNS = 6
 
@@ -73,21 +76,23 @@ class Page:
 
 def cursor_of(row: Any, order: Order) -> str:
     """The cursor of a row in an order over an instant column."""
-    return cursors.pack(["r", to_ms(getattr(row, order.column)), str(row.id)])
+    table = type(row)._meta.db_table
+    return cursors.pack([table, to_ms(getattr(row, order.column)), str(row.id)])
 
 
-def _beyond(after: str, order: Order) -> Q:
-    return order.beyond(*_place(after))
+def _beyond(after: str, order: Order, model: type[Model]) -> Q:
+    return order.beyond(*_place(after, model))
 
 
-def _place(after: str) -> tuple[datetime, int | UUID]:
-    """The instant and the id of the row that a cursor names. Raises InvalidInput."""
-    mark, at_ms, row_id = cursors.unpack(after, (str, int, str))
+def _place(after: str, model: type[Model]) -> tuple[datetime, Any]:
+    """The instant and the id of the row of this table that a cursor names. Raises InvalidInput."""
+    table, at_ms, row_id = cursors.unpack(after, (str, int, str))
     try:
-        if mark == "r":
-            key = str(row_id)
-            return from_ms(int(at_ms)), int(key) if key.isdigit() else UUID(key)
-    except (ValueError, OverflowError):
+        if table == model._meta.db_table:
+            key = model._meta.pk.to_python_value(str(row_id))
+            if not isinstance(key, int) or 0 <= key < _MOST_KEY:
+                return from_ms(int(at_ms)), key
+    except (ValueError, OverflowError, ValidationError):
         pass
     raise InvalidInput("This cursor was not made here. Use one that this field answered.", path=["after"])
 
@@ -205,7 +210,7 @@ class Rows:
             await self.visible(connected.model), **{f"{connected.parent}__in": keys}, **dict(wanted.filters)
         )
         if wanted.after is not None:
-            rows = rows.filter(_beyond(wanted.after, connected.order))
+            rows = rows.filter(_beyond(wanted.after, connected.order, connected.model))
         order, parent = connected.order, connected.parent
         part = paging.first_of_each(rows, order, parent=parent, most=wanted.first + 1)
         found = paging.by_parent(await self._level.fetch(part), order, parent=parent)
@@ -220,8 +225,8 @@ class Rows:
         """A page of the viewer's own timeline."""
         after = None
         if wanted.after is not None:
-            at, row_id = _place(wanted.after)
-            after = After(activity_at=at, id=UUID(int=0) if isinstance(row_id, int) else row_id)
+            at, row_id = _place(wanted.after, TimelineItem)
+            after = After(activity_at=at, id=row_id)
         part = followed_page(viewer_id, after=after, most=wanted.first + 1)
         # Whom a block hides, all that follows will ask for: it comes with the page.
         rows, _ = await asyncio.gather(self._level.fetch(part), self._viewer.hidden(self._level.fetch))
@@ -231,7 +236,7 @@ class Rows:
     async def everything(self, rows: QuerySet[Any], order: Order, wanted: Wanted) -> Page:
         """A page of rows that moderators see, past every block."""
         if wanted.after is not None:
-            rows = rows.filter(_beyond(wanted.after, order))
+            rows = rows.filter(_beyond(wanted.after, order, rows.model))
         return cut(await paging.page(rows, order, most=wanted.first + 1), wanted, order)
 
     def _loader(self, name: Hashable, load: Callable[[list[Any]], Any]) -> DataLoader[Any, Any]:

@@ -28,7 +28,7 @@ _POLL_S = 15.0
 _BATCH = 100
 _KIND = NotificationKind
 _WORDS = {
-    _KIND.INVITED: "You are invited to speak in “{title}” by {host}.",
+    _KIND.INVITED: "You are invited to take part in “{title}” by {host}.",
     _KIND.REMINDER: "“{title}” by {host} starts soon.",
     _KIND.SPACE_STARTED: "“{title}” by {host} is live now.",
     _KIND.TICKET_ISSUED: "Your ticket for “{title}” by {host} is here.",

@@ -137,7 +137,7 @@ async def set_muted(
         )
         if found is None:
             raise NotFound("This person is not in the Space.", path=["userId"])
-        if found.role not in PUBLISHING_ROLES:
+        if account_id != me.id and found.role not in PUBLISHING_ROLES:
             raise Conflict("A listener has no microphone in the Space that could be muted.")
         if found.is_muted != muted:
             found.is_muted, found.is_speaking = muted, found.is_speaking and not muted

@@ -141,11 +141,17 @@ class SpaceEdit:
     changes: dict[str, object]
 
 
+# Clips are cut from what has ended.
+_AFTERWARDS = frozenset({"clips_allowed"})
+
+
 async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) -> Space:
-    """Change a Space that has not ended. The start changes before launch only."""
+    """Change a Space: its start before launch only, and once it has ended whether clips are allowed."""
     async with change(house) as made:
         space = await hosted(made, viewer, space_id)
-        if space.state in {SpaceState.ENDED, SpaceState.CANCELED}:
+        if space.state is SpaceState.CANCELED or (
+            space.state is SpaceState.ENDED and edit.changes.keys() - _AFTERWARDS
+        ):
             raise AlreadyEnded
         if "scheduled_start" in edit.changes and space.state is SpaceState.LIVE:
             raise AlreadyLive("The Space is live already. Its start can only change before launch.")

@@ -153,6 +153,10 @@ async def test_a_host_who_disallows_clips_still_cuts_their_own(city: Town) -> No
     wish: dict[str, Any] = {"recordingId": talk.recording_id, "startMs": 0, "endMs": 500, "title": "x"}
     assert await fan.refused("createClip", **wish) == "FORBIDDEN"
     assert (await cut(host, talk, 0, 500))["clip"]["playback"]["url"]
+    # The host may think again once the Space has ended: only then is there something to cut.
+    await host.do("updateSpace", spaceId=space_id, clipsAllowed=True)
+    assert (await cut(fan, talk, 0, 500))["clip"]["playback"]["url"]
+    assert await host.refused("updateSpace", spaceId=space_id, title="Another") == "ALREADY_ENDED"
 
 
 @pytest.mark.parametrize("end", ["deleted", "expired", "taken down"])

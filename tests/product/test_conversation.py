@@ -112,6 +112,8 @@ async def test_who_may_mute_whom(town: Town) -> None:
     await guest.speak_in(space, host)
     await other.speak_in(space, host)
     await listener.do("joinSpace", spaceId=space)
+    for muted in (True, False):
+        await listener.do("setMuted", spaceId=space, userId=listener.id, muted=muted)
     stranger = await town.person()
     for who, whom, code in [
         (guest, other, "FORBIDDEN"),

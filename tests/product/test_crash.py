@@ -79,8 +79,8 @@ async def test_a_kill_during_two_recordings_costs_each_at_most_one_and_a_half_se
         assert gap["startMs"] / 1000 == pytest.approx(gap_s, abs=0.1)
         programme = await play(town, recording["playback"]["url"])
         start_s, end_s = place_of_tone(programme, frequency_hz=880, level=0.2)
-        assert start_s == pytest.approx(gap["endMs"] / 1000, abs=0.2)
-        assert start_s == pytest.approx(sent[440] + away_s, abs=0.3)
+        assert start_s == pytest.approx(gap["endMs"] / 1000, abs=0.5)
+        assert start_s == pytest.approx(sent[440] + away_s, abs=0.5)
         # A server that has just come up is still loading: the first packets may come too late.
         assert end_s - start_s == pytest.approx(1.5, abs=0.5)
         silence = programme[round((gap_s + 0.1) * SAMPLE_RATE_HZ) : round((start_s - 0.1) * SAMPLE_RATE_HZ)]

@@ -215,6 +215,23 @@ async def test_a_cursor_that_was_not_made_here_is_refused(city: Town, cursor: st
         assert codes == ["INVALID_INPUT"], (field, answer)
 
 
+@pytest.mark.parametrize("field", ["timeline", 'users(text: "p")', "spaces"])
+async def test_a_cursor_of_another_kind_of_list_is_refused(city: Town, field: str) -> None:
+    moderator = await city.moderator()
+    await moderator.new_space()
+    page = "edges { cursor } pageInfo { hasNextPage }"
+    foreign = {
+        "timeline": "spaces",
+        "spaces": "timeline",
+    }.get(field, "timeline")
+    found = await moderator.read(f"{{ {foreign}(first: 1) {{ {page} }} }}")
+    cursor = found[foreign]["edges"][0]["cursor"]
+    asked = field.replace(")", ", after: $a)") if "(" in field else f"{field}(after: $a)"
+    for one in (f"{{ {asked} {{ {page} }} }}", "{ moderation { auditLog(after: $a) { edges { cursor } } } }"):
+        answer = await moderator.ask(f"query($a: String) {one}", a=cursor)
+        assert [error["extensions"]["code"] for error in answer["errors"]] == ["INVALID_INPUT"]
+
+
 async def test_a_cursor_of_another_list_gives_no_more_than_a_place_in_time(city: Town) -> None:
     host, other = await city.person(), await city.person()
     await host.new_space()
