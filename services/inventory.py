@@ -16,9 +16,8 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artefact:
-    """One file or object: its name within its place, its size, its SHA-256 in hexadecimal."""
+    """One file or object: its size, and its SHA-256 in hexadecimal."""
 
-    name: str
     size_bytes: int
     sha256: str
 
@@ -62,13 +61,12 @@ class Folders:
     def artefacts(self, recording_id: UUID) -> Iterator[Artefact]:
         """Every file; what a symbolic link points at is not ours."""
         for path in _files(self._folder(recording_id)):
-            name = path.relative_to(self._root).as_posix()
             if path.is_symlink():
-                yield Artefact(name=name, size_bytes=0, sha256=hashlib.sha256(b"").hexdigest())
+                yield Artefact(size_bytes=0, sha256=hashlib.sha256(b"").hexdigest())
                 continue
             with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            yield Artefact(name=name, size_bytes=path.stat().st_size, sha256=digest)
+                digest = hashlib.file_digest(file, hashlib.sha256).hexdigest()
+            yield Artefact(size_bytes=path.stat().st_size, sha256=digest)
 
     def remove(self, recording_id: UUID, *, step: Callable[[], None]) -> None:
         """Files, then folders, then the parent to disk: else a power cut brings them back."""

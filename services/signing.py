@@ -32,7 +32,7 @@ class Signer:
         key = self._keys()[-1]
         header = {"alg": _ALGORITHM, "typ": kind, "kid": key.kid}
         payload = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-        return jws.serialize_compact(header, payload, key, algorithms=[_ALGORITHM])
+        return jws.serialize_compact(header, payload, key)
 
     def verify(self, document: str, *, kind: str) -> dict[str, Any]:
         """The facts of a document of this kind. Raises BadSignature."""

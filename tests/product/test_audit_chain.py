@@ -120,6 +120,15 @@ async def test_an_inserted_entry_is_found_and_named(house: House, number: str, p
     assert verdict == Verdict(sealed=10, broken_id=ids[-1] + 1, problem=problem)
 
 
+async def test_what_was_put_beside_the_chain_is_never_taken_into_it(house: House) -> None:
+    ids = await sealed(house)
+    await note(house, 2)
+    tamper(house, f"UPDATE audit_entry SET hash = 'x' WHERE id = {ids[-1] + 1}")
+    assert await audit.seal(house.audit_head) == 1
+    problem = "it stands beside the chain"
+    assert await audit.verify(house.audit_head) == Verdict(sealed=11, broken_id=ids[-1] + 1, problem=problem)
+
+
 async def test_of_several_that_stand_beside_the_chain_the_first_is_named(house: House) -> None:
     ids = await sealed(house)
     await note(house, 2)

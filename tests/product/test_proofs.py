@@ -211,7 +211,10 @@ async def test_each_other_setting_makes_the_next_version_and_the_same_one_none(h
 async def test_a_policy_that_is_younger_than_the_last_look_is_told_as_such(house: House) -> None:
     recording = await make_deleted(house)
     recording.policy_version = 2
-    with pytest.raises(Unavailable, match=r"made just now. Ask again shortly") as refused:
+    with pytest.raises(
+        Unavailable,
+        match=r"^This recording began under a policy that was made just now\. Ask again shortly\.$",
+    ) as refused:
         house.policies.of(recording)
     assert refused.value.retry_after_ms == 15_000
     await PolicyBook(wanted(review_for=60)).adopt(NOON)

@@ -1,6 +1,7 @@
 """The purge: cut off anywhere, raced, with the clock astray; what comes of it is the same."""
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from models.recording import Recording, RecordingStatus
 from services import purge
 from services.clock import VouchedClock
 from services.house import House
-from services.inventory import Folders, left_of, take_inventory
+from services.inventory import Folders, Inventory, left_of, take_inventory
 from services.purge import Border
 from services.retention import deadlines
 from tests.product.court import ROOT
@@ -254,7 +255,9 @@ def test_the_inventory_counts_every_file_and_follows_no_link_out_of_the_store(tm
     (folder / "dangling").symlink_to(tmp_path / "nowhere")
     places = [Folders(tmp_path / "store")]
 
-    assert take_inventory(places, one).size_bytes == 3
+    digests = "".join(sorted(hashlib.sha256(data).hexdigest() for data in (b"abc", b"", b"")))
+    whole = hashlib.sha256(digests.encode()).hexdigest()
+    assert take_inventory(places, one) == Inventory(size_bytes=3, sha256=whole)
     assert len(left_of(places, one)) == 3
     places[0].remove(one, step=lambda: None)
     assert left_of(places, one) == []

@@ -10,9 +10,13 @@ from uuid import UUID
 
 import pytest
 
+from models.account import Account
 from models.appeal import Appeal
 from models.audit_entry import AuditEntry
+from models.delivery import Delivery
 from models.legal_hold import LegalHold
+from models.mail_address import MailAddress
+from models.notification import Notification
 from models.purge_receipt import PurgeReceipt
 from models.recording import Recording, RecordingStatus
 from models.report import Report, ReportCategory, ReportState, SubjectKind
@@ -259,6 +263,27 @@ async def test_the_end_closes_the_case_releases_the_hold_and_discloses_openings_
     entry = await AuditEntry.get(action="recording.purged")
     assert (entry.subject_kind, entry.subject_id, entry.actor_id, entry.at) == ("recording", mine, None, now)
     assert entry.outcome == f"{receipt.size_bytes} bytes, sha256 {receipt.sha256}"
+
+
+async def test_who_reported_it_is_told_by_mail_too_that_the_purge_has_closed_the_case(
+    house: House, clock: MovableClock
+) -> None:
+    recording, reporter = await due(house, clock), new_id()
+    await Account.create(
+        id=reporter, handle="r", handle_key="r", name="R", password_hash="x", created_at=NOON
+    )
+    await MailAddress.create(
+        id=new_id(), account_id=reporter, address="r@a.example", created_at=NOON, confirmed_at=NOON
+    )
+    await Report.create(
+        id=new_id(), subject_kind=SubjectKind.RECORDING, subject_id=recording.id, reporter_id=reporter,
+        category=ReportCategory.ABUSE, reason="r", created_at=NOON,
+    )  # fmt: skip
+    assert await run(house, recording)
+    notice = await Notification.get(account_id=reporter)
+    assert (notice.kind, notice.recording_id, notice.at) == ("CASE_CLOSED", recording.id, clock.now())
+    letter = await Delivery.get(notification_id=notice.id)
+    assert (letter.channel, letter.lapses_at) == ("EMAIL", clock.now() + DAY)
 
 
 async def _case(recording_id: UUID, at: datetime) -> None:

@@ -13,6 +13,7 @@ import pytest
 from models import database as rows
 from models.audit_entry import AuditEntry
 from models.dialect import Clash, Lock, alone
+from models.recording import Recording
 from models.timeline_event import TimelineEventKind
 from models.timeline_item import TimelineItem
 from services import audit, purge
@@ -96,13 +97,38 @@ async def test_workers_take_different_recordings_and_none_waits_for_another(city
     assert sorted([*ids, *(one for some in rest for one in some)]) == sorted(due)
 
 
+async def test_a_recording_that_somebody_holds_is_left_to_him_and_the_others_are_taken(city: Town) -> None:
+    house = city.built.house
+    held, other = [(await make_deleted(house)).id for _ in range(2)]
+    is_held, is_over = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with change(house):
+            await Recording.select_for_update().get(id=held)
+            is_held.set()
+            await is_over.wait()
+
+    async def take() -> list[UUID]:
+        await is_held.wait()
+        try:
+            now = house.clock.now() + timedelta(days=31)
+            return await asyncio.wait_for(purge.claim(house, "quick", now=now, most=50), 20)
+        finally:
+            is_over.set()
+
+    _, taken = await asyncio.gather(hold(), take())
+    assert other in taken
+    assert held not in taken
+
+
 async def test_two_who_seal_at_once_make_one_chain(city: Town) -> None:
     house = city.built.house
     async with change(house) as made:
         for _ in range(20):
             await made.audit("test", "card", UUID(int=1))
+    waiting = await AuditEntry.filter(number=None).count()
     sealed = await asyncio.gather(*(audit.seal(house.audit_head) for _ in range(4)))
-    assert sum(sealed) >= 20
+    assert sum(sealed) == waiting
     assert (await audit.verify(house.audit_head)).problem is None
     assert not await AuditEntry.filter(number=None).exists()
 
