@@ -44,7 +44,7 @@ test-all: setup ## the same, with the tests that take minutes, and the product's
 	@$(if $(ARGS),,$(BIN)/pytest -rs -n 2 --dist loadfile --database postgres tests/product)
 
 .PHONY: mutants
-mutants: setup ## change the retention and audit code in every small way, and see that a test fails; an hour
+mutants: setup ## change the retention and audit code in every small way, and see that a test fails; some ten minutes
 	@rm -rf mutants
 	@mkdir -p mutants/tmp
 	@TMPDIR=$(CURDIR)/mutants/tmp nice $(BIN)/mutmut run --max-children $(or $(JOBS),1)
