@@ -136,14 +136,15 @@ async def test_everybody_hears_what_they_would_have_been_answered_alone(city: To
                 follows.append((person, fields, one, name))
         await settle(host, space_id, [(one, name) for _, _, one, name in follows])
         after = (await host.read(_LAST, id=space_id))["spaceEvents"]["pageInfo"]["endCursor"]
-        for work in (
-            lambda: host.do("updateSpace", spaceId=space_id, title="Seen by all"),
-            lambda: guest.do("raiseHand", spaceId=space_id, raised=True),
-            lambda: blocked.do("raiseHand", spaceId=space_id, raised=True),
-            lambda: host.do("setParticipantRole", spaceId=space_id, userId=guest.id, role="SPEAKER"),
-        ):
+        works: list[tuple[Person, str, dict[str, Any]]] = [
+            (host, "updateSpace", {"title": "Seen by all"}),
+            (guest, "raiseHand", {"raised": True}),
+            (blocked, "raiseHand", {"raised": True}),
+            (host, "setParticipantRole", {"userId": guest.id, "role": "SPEAKER"}),
+        ]
+        for who, mutation, given in works:
             before = after
-            await work()
+            await who.do(mutation, spaceId=space_id, **given)
             after = (await host.read(_LAST, id=space_id))["spaceEvents"]["pageInfo"]["endCursor"]
             for person, fields, one, name in follows:
                 alone = await person.read(
