@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.graphql.limits import Limits
+from api.openid import OpenIdProvider
 from media.limits import EngineLimits
 from models.database import sqlite_url
 from services.mail import MailSecurity
@@ -118,6 +119,11 @@ class Settings(BaseSettings):
         default=_RULES.password_hash_mib,
         description="Memory in MiB that hashing one password takes. Less: stolen hashes are guessed sooner. More:"
         " sign-ins cost more. Passwords that were hashed before keep what they had.",
+    )
+    openid_providers: tuple[OpenIdProvider, ...] = Field(
+        default=(),
+        description='OpenID Connect providers whose tokens sign people in, as a JSON list of {"issuer": "https://…",'
+        ' "audiences": ["…"]}. Whoever one of them vouches for gets an account here.',
     )
     schedule_days_ahead: Count = Field(
         default=_RULES.schedule_ahead.days, description="How many days ahead a Space may be scheduled."
