@@ -290,6 +290,10 @@ class Settings(BaseSettings):
         default=_LIMITS.ping_interval.total_seconds(),
         description="Seconds between pings. A dead client is noticed after three of them.",
     )
+    send_timeout_s: Seconds = Field(
+        default=_LIMITS.send_timeout.total_seconds(),
+        description="Seconds a client may leave a message unread. Longer: stalled clients hold more, for longer.",
+    )
     header_timeout_s: Seconds = Field(
         default=_LIMITS.header_timeout.total_seconds(),
         description="Seconds a client has for its request headers. Longer: slow clients hold more.",
@@ -386,6 +390,7 @@ class Settings(BaseSettings):
             sockets_per_person=self.sockets_per_person,
             init_timeout=timedelta(seconds=self.init_timeout_s),
             ping_interval=timedelta(seconds=self.ping_interval_s),
+            send_timeout=timedelta(seconds=self.send_timeout_s),
             header_timeout=timedelta(seconds=self.header_timeout_s),
             body_timeout=timedelta(seconds=self.body_timeout_s),
         )

@@ -22,7 +22,8 @@ from services.house import House
 from services.viewers import Viewer
 from services.visibility import visible_space
 
-_BATCH = 100
+# Each who follows and does not read holds so many.
+_BATCH = 20
 # Rows are looked at this often even if a wake-up was lost.
 _POLL_S = 15.0
 
