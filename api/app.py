@@ -33,6 +33,7 @@ from api.live import LiveRoutes
 from api.media import MediaRoutes
 from api.member import EngineRun
 from api.notices import NoticeRoutes
+from api.openid import providers_for
 from api.payments import PaymentRoutes
 from api.pieces import PieceRoutes
 from api.settings import Settings
@@ -118,6 +119,7 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         signer=signer,
         recordings_dir=recordings,
         payments=_provider(settings),
+        providers=providers_for(settings.openid_providers, clock=clock),
         carriers=carriers_for(settings, key_dir),
     )
 
@@ -203,6 +205,8 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         stack.push_async_callback(engine.close)
         if house.payments is not None:
             stack.push_async_callback(house.payments.aclose)
+        if house.providers is not None:
+            stack.push_async_callback(house.providers.aclose)
         await asyncio.gather(_open_database(settings), engine.start())
         await house.policies.adopt(house.clock.now())
         since = await rooms.last_seen(house)

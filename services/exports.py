@@ -20,6 +20,7 @@ from models.avatar import Avatar
 from models.block import Block
 from models.clip import Clip
 from models.follow import Follow
+from models.identity import Identity
 from models.invitation import Invitation
 from models.mail_address import MailAddress
 from models.notification import Notification
@@ -58,6 +59,7 @@ _CASES = frozenset({"has_open_case", "case_deadline", "is_held", "purge_at"})
 PARTS = (
     Part(name="account", model=Account, column="id", without=_SECRET),
     Part(name="sessions", model=Session, column="account_id", without=_SECRET),
+    Part(name="identities", model=Identity, column="account_id", without=frozenset({"key"})),
     Part(name="access_tokens", model=AccessToken, column="account_id", without=_SECRET),
     Part(name="following", model=Follow, column="follower_id"),
     Part(name="followers", model=Follow, column="followee_id"),

@@ -16,6 +16,7 @@ from services.deadline import Deadlines
 from services.inventory import Folders, Place
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.openid_keys import Providers
 from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
@@ -32,7 +33,8 @@ def _pass(_border: str) -> None:
 class House:
     """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording.
 
-    `payments` is None where every ticket is free. `findings` counts what the reconciler found since the start, by kind.
+    `payments` is None where every ticket is free, `providers` where nobody signs in at one. `findings` counts what the
+    reconciler found since the start, by kind; `told` counts what subscriptions cost in looks, executions, messages.
     """
 
     clock: Clock
@@ -49,9 +51,11 @@ class House:
     signer: Signer
     recordings_dir: Path
     payments: PaymentProvider | None = None
+    providers: Providers | None = None
     carriers: Mapping[Channel, Carrier] = field(default_factory=dict)
     border: Callable[[str], None] = _pass
     findings: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
 
     @property
     def places(self) -> tuple[Place, ...]:
