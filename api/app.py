@@ -21,6 +21,7 @@ from api import keys, operations, pages
 from api.accounts import AccountRoutes
 from api.answers import HANDLERS
 from api.carriers import carriers_for
+from api.client import ClientRoutes
 from api.control import ControlSocket
 from api.door import HouseDoor
 from api.engine import WatchedEngine
@@ -161,6 +162,7 @@ def build(
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     indexes = Indexes()
     recorded = MediaRoutes(house, indexes)
+    own_pages = pages.Pages(house)
     routes = [
         *graphql_routes(
             build_schema(),
@@ -178,9 +180,9 @@ def build(
         *NoticeRoutes(house).routes(),
         *PaymentRoutes(house).routes(),
         *AccountRoutes(house).routes(),
-        *pages.Pages(house).routes(),
+        *own_pages.routes(),
+        *ClientRoutes(own_pages, settings.public).routes(),
         *operations.Operations(house, engine).routes(),
-        Mount("/static", StaticFiles(directory=_HERE / "static", check_dir=False)),
         Mount("/assets", StaticFiles(directory=_HERE / "assets")),
     ]
 
