@@ -13,10 +13,12 @@ from tortoise.queryset import QuerySet
 
 from services.house import House
 
+_ALL = Q()
 
-async def next_due(model: type[Model]) -> datetime | None:
+
+async def next_due(model: type[Model], where: Q = _ALL) -> datetime | None:
     """When the next piece of work of a table is to be tried, or may be taken from whoever holds it."""
-    work = model.filter(due_at__isnull=False)
+    work = model.filter(where, due_at__isnull=False)
     free: Any = await work.filter(lease_until=None).order_by("due_at").first()
     held: Any = await work.filter(lease_until__isnull=False).order_by("lease_until").first()
     moments = ([free.due_at] if free else []) + ([max(held.due_at, held.lease_until)] if held else [])

@@ -25,6 +25,10 @@ class Rules:
     password_hash_mib: int = 19
     failed_sign_ins_within: timedelta = timedelta(minutes=15)
     access_tokens: int = 100
+    webhooks: int = 20
+    webhook_retry_for: timedelta = timedelta(hours=24)
+    webhook_overlap: timedelta = timedelta(hours=24)
+    webhook_deliveries_kept: timedelta = timedelta(days=30)
     schedule_ahead: timedelta = timedelta(days=14)
     unlaunched_after: timedelta = timedelta(hours=24)
     reconnect_window: timedelta = timedelta(seconds=60)
