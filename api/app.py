@@ -51,11 +51,14 @@ from services.idempotency import KeptAnswers
 from services.ingest import Ingest
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.outbound import Outbound
 from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
 from services.receipts import ReceiptSigner
+from services.seals import Sealer
 from services.signing import Signer
+from workers.courier import Courier
 from workers.payments import pay_when_woken
 from workers.postman import Postman
 from workers.timetable import Timetable
@@ -117,6 +120,8 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         ),
         audit_head=AuditHead(signer, settings.data_dir.absolute() / "audit.jws"),
         signer=signer,
+        seals=Sealer(keys.load_or_make(key_dir / "webhooks.key")),
+        outbound=Outbound(allow_private=settings.webhook_private_addresses),
         recordings_dir=recordings,
         payments=_provider(settings),
         providers=providers_for(settings.openid_providers, clock=clock),
@@ -215,6 +220,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         stack.push_async_callback(rooms.suspend, house)
         ingest = Ingest(house)
         postman = Postman(house, interval_s=settings.worker_interval_s)
+        courier = Courier(house, interval_s=settings.worker_interval_s)
         timetable = Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=True)
 
         async def after_loss(space_ids: frozenset[str]) -> None:
@@ -227,6 +233,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(timetable.run(), name="timetable"),
             asyncio.create_task(pay_when_woken(house), name="payments"),
             asyncio.create_task(postman.run(), name="postman"),
+            asyncio.create_task(courier.run(), name="courier"),
         ]
         stack.push_async_callback(_cancel, tasks)
         control = ControlSocket(settings.data_dir.absolute(), engine)

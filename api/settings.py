@@ -6,10 +6,11 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from api.graphql.limits import Limits
 from api.openid import OpenIdProvider
+from api.webhook_settings import WebhookSettings
 from media.limits import EngineLimits
 from models.database import sqlite_url
 from services.mail import MailSecurity
@@ -40,7 +41,7 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Settings(BaseSettings):
+class Settings(WebhookSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
@@ -359,6 +360,10 @@ class Settings(BaseSettings):
             expiring_ahead=timedelta(days=self.expiring_days),
             notices_lapse_after=timedelta(hours=self.notices_lapse_hours),
             private_push=self.push_private_addresses,
+            webhooks=self.webhooks_per_account,
+            webhook_retry_for=timedelta(hours=self.webhook_retry_hours),
+            webhook_overlap=timedelta(hours=self.webhook_overlap_hours),
+            webhook_deliveries_kept=timedelta(days=self.webhook_delivery_days),
             leap_believed_after=timedelta(minutes=self.clock_leap_minutes),
             retention=RetentionPolicy(
                 public_for=timedelta(days=self.public_days), review_for=timedelta(days=self.review_days)
