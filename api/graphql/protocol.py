@@ -18,6 +18,7 @@ from websockets.http11 import Request
 from api.graphql.limits import Limits
 from api.graphql.outbox import PUSHER
 from api.graphql.sse import ENDS_WITH_SERVER
+from api.graphql.waiting import Gate, Inbox
 
 _LINGER_BYTES = 64_000_000
 _MAX_FRAGMENTS = 1_000
@@ -210,6 +211,11 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
 
     bounds: ClassVar[Limits] = Limits()
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.queue = cast("Any", Inbox())
+        self.writable = cast("Any", Gate())
+
     def handle_parser_exception(self) -> None:
         """Tell the client what was wrong with its frame (1002, 1007, 1009), and give it a moment to read
         it.
@@ -274,6 +280,9 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         if message["type"] != "websocket.close":
             await super().send(message)
+            if message["type"] == "websocket.accept":
+                # Nothing reads them again, and they would be kept for as long as the socket is.
+                del self.request, self.response
             return
         # A close does not wait for the client to read what came before; it is what ends that wait.
         self.writable.set()
