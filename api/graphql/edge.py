@@ -10,6 +10,7 @@ from api.graphql.door import Asked, Door, Kind, Transport, Visit
 from api.graphql.errors import Refusal, TooManySockets, error_json
 from api.graphql.execute import Answer, EventStream, Executor
 from api.graphql.limits import Limits
+from api.graphql.persisted import Persisted
 from api.graphql.replays import Replays
 from api.graphql.request import GraphQLRequest
 from services.errors import RateLimited, SpacesError
@@ -24,6 +25,7 @@ class Edge:
     limits: Limits
     documents: Documents
     executor: Executor
+    persisted: Persisted
     rates: RateLimiter
     replays: Replays | None = None
     open_streams: Counter[str] = field(default_factory=Counter)
@@ -48,9 +50,11 @@ class Edge:
 
     def prepare(self, request: GraphQLRequest, visit: Visit) -> Prepared | Refusal:
         """The operation, checked against every guard and against what the visitor may ask for."""
-        prepared = self.documents.prepare(request)
+        found = self.persisted.resolve(request)
+        prepared = found if isinstance(found, Refusal) else self.documents.prepare(found)
         if isinstance(prepared, Refusal):
             return prepared
+        self.persisted.keep(request)
         try:
             visit.check_kind(prepared.kind)
         except SpacesError as error:
