@@ -85,11 +85,7 @@ async def _measure(server: Server, house: "_House", *, say: Say, seconds: float)
     after = await house.metrics()
     late = {bound: after["late"][bound] - before["late"][bound] for bound in after["late"]}
     took = sorted(house.took_ms)
-    third = max(1, len(memory) // 3)
-    growth = [
-        sum(row[which] for row in memory[-third:]) / third - sum(row[which] for row in memory[:third]) / third
-        for which in (0, 1)
-    ]
+    of_server, of_media = ([row[which] for row in memory] for which in (0, 1))
     return {
         "seconds": round(passed_s),
         "cpu_ms_per_s": round((server.cpu_ms()[0] - cpu_ms) / passed_s),
@@ -104,10 +100,19 @@ async def _measure(server: Server, house: "_House", *, say: Say, seconds: float)
         "api_p50_ms": round(took[len(took) // 2], 1),
         "api_p99_ms": round(took[int(len(took) * 0.99)], 1),
         "media_mb": round(memory[-1][1], 1),
-        "media_growth_mb": round(growth[1], 1),
+        "media_growth_mb": growth_mb(of_media, since_third=0),
+        "media_growth_after_middle_mb": growth_mb(of_media, since_third=1),
         "server_mb": round(memory[-1][0], 1),
-        "server_growth_mb": round(growth[0], 1),
+        "server_growth_mb": growth_mb(of_server, since_third=0),
+        "server_growth_after_middle_mb": growth_mb(of_server, since_third=1),
     }
+
+
+def growth_mb(samples: list[float], *, since_third: int) -> float:
+    """From the mean of a third (0 is the first) to that of the last."""
+    third = max(1, len(samples) // 3)
+    before, after = samples[since_third * third :][:third], samples[-third:]
+    return round(sum(after) / len(after) - sum(before) / len(before), 1) if before else 0.0
 
 
 def percentile(counts: dict[float, float], part: float) -> float:

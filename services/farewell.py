@@ -39,8 +39,8 @@ from services import (
     spaces,
     tickets,
 )
-from services.bus import person_topic
-from services.changes import change
+from services.bus import person_topic, sight_topic
+from services.changes import Change, change
 from services.errors import SpacesError, Unauthenticated
 from services.house import House
 from services.viewers import Viewer
@@ -63,7 +63,7 @@ async def delete_account(house: House, viewer: Viewer, *, password: str) -> None
         await AccessToken.filter(account_id=row.id).delete()
         await identities.forget(row.id, made.now)
         await avatars.drop(row.id)
-        await _cut_ties(row.id)
+        await _cut_ties(made, row.id)
         _forget(row)
         row.deleted_at = made.now
         await row.save()
@@ -82,11 +82,12 @@ def _forget(row: Account) -> None:
     row.is_leaving = True
 
 
-async def _cut_ties(account_id: UUID) -> None:
+async def _cut_ties(made: Change, account_id: UUID) -> None:
     for follow in await Follow.filter(Q(follower_id=account_id) | Q(followee_id=account_id)).order_by("id"):
         await people.end_follow(follow.follower_id, follow.followee_id)
-    await Block.filter(blocker_id=account_id).delete()
-    await Block.filter(blocked_id=account_id).delete()
+    blocks = Block.filter(Q(blocker_id=account_id) | Q(blocked_id=account_id))
+    made.topics |= {sight_topic(one) for row in await blocks for one in (row.blocker_id, row.blocked_id)}
+    await blocks.delete()
     await PlaybackPosition.filter(account_id=account_id).delete()
     await RolloutAllowed.filter(account_id=account_id).delete()
     await Invitation.filter(account_id=account_id).delete()

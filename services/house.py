@@ -34,7 +34,7 @@ class House:
     """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording.
 
     `payments` is None where every ticket is free, `providers` where nobody signs in at one. `findings` counts what the
-    reconciler found since the start, by kind.
+    reconciler found since the start, by kind; `told` counts what subscriptions cost in looks, executions, messages.
     """
 
     clock: Clock
@@ -55,6 +55,7 @@ class House:
     carriers: Mapping[Channel, Carrier] = field(default_factory=dict)
     border: Callable[[str], None] = _pass
     findings: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -46,6 +46,15 @@ class Viewer:
         return self.account.id if self.account else None
 
     @property
+    def is_signed_in(self) -> bool:
+        """Whether there is an account."""
+        return self.account is not None
+
+    def is_account(self, account_id: UUID) -> bool:
+        """Whether it is this account that asks."""
+        return self.account is not None and self.account.id == account_id
+
+    @property
     def is_moderator(self) -> bool:
         """Whether the account moderates this server, and may do so here."""
         if self.scopes is not None and AccessScope.MODERATION not in self.scopes:
