@@ -190,6 +190,7 @@ def build(
             graphiql=pages.graphiql,
             rates=house.limiter,
             answers=KeptAnswers(house),
+            trusted=settings.manifest(),
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *recorded.routes(),
