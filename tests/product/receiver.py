@@ -20,7 +20,7 @@ from starlette.routing import Route
 from models.fields import to_ms
 from models.webhook_delivery import WebhookDelivery
 from services import leases
-from tests.product.town import PATIENCE_S, Person, Town, free_port
+from tests.product.town import PATIENCE_S, Person, Town, _Server, free_port
 from workers.courier import Courier
 
 NODE = Path(__file__).parent / "node"
@@ -109,14 +109,14 @@ class Receiver:
         """Listening, for as long as the block lasts."""
         app = Starlette(routes=[Route("/{path:path}", self.take, methods=["POST", "GET"])])
         config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_config=None, lifespan="off")
-        server = uvicorn.Server(config)
+        server = _Server(config)
         task = asyncio.create_task(server.serve())
         try:
             while not server.started:
                 await asyncio.sleep(0.005)
             yield self
         finally:
-            server.should_exit = True
+            server.end.set()
             await task
 
 
