@@ -21,6 +21,7 @@ from api import keys, operations, pages
 from api.accounts import AccountRoutes
 from api.answers import HANDLERS
 from api.carriers import carriers_for
+from api.client import ClientRoutes
 from api.control import ControlSocket
 from api.door import HouseDoor
 from api.engine import WatchedEngine
@@ -32,6 +33,7 @@ from api.live import LiveRoutes
 from api.media import MediaRoutes
 from api.member import EngineRun
 from api.notices import NoticeRoutes
+from api.openid import providers_for
 from api.payments import PaymentRoutes
 from api.pieces import PieceRoutes
 from api.settings import Settings
@@ -122,6 +124,7 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         outbound=Outbound(allow_private=settings.webhook_private_addresses),
         recordings_dir=recordings,
         payments=_provider(settings),
+        providers=providers_for(settings.openid_providers, clock=clock),
         carriers=carriers_for(settings, key_dir),
     )
 
@@ -164,6 +167,7 @@ def build(
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     indexes = Indexes()
     recorded = MediaRoutes(house, indexes)
+    own_pages = pages.Pages(house)
     routes = [
         *graphql_routes(
             build_schema(),
@@ -181,9 +185,9 @@ def build(
         *NoticeRoutes(house).routes(),
         *PaymentRoutes(house).routes(),
         *AccountRoutes(house).routes(),
-        *pages.Pages(house).routes(),
+        *own_pages.routes(),
+        *ClientRoutes(own_pages, settings.public).routes(),
         *operations.Operations(house, engine).routes(),
-        Mount("/static", StaticFiles(directory=_HERE / "static", check_dir=False)),
         Mount("/assets", StaticFiles(directory=_HERE / "assets")),
     ]
 
@@ -206,6 +210,8 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         stack.push_async_callback(engine.close)
         if house.payments is not None:
             stack.push_async_callback(house.payments.aclose)
+        if house.providers is not None:
+            stack.push_async_callback(house.providers.aclose)
         await asyncio.gather(_open_database(settings), engine.start())
         await house.policies.adopt(house.clock.now())
         since = await rooms.last_seen(house)

@@ -17,6 +17,13 @@ from models.space import Space, SpaceState
 from models.webhook_delivery import DeliveryState, WebhookDelivery
 from services.house import House
 
+_SUBSCRIPTIONS = {
+    "looks": "Times that rows were looked at for those who follow a stream, since the start",
+    "executions": "Times that an event was made an answer: once for all who get the same",
+    "messages": "Events and ticks that were sent",
+    "behind": "Times that a slow client fell out of its crowd and read on alone",
+}
+
 
 async def tell_members(engine: WatchedEngine, registry: CollectorRegistry) -> None:
     """Gauges of every media process that answers. What counts up is a gauge too, for a process that is lost
@@ -107,6 +114,9 @@ class Operations:
         up.set(self._engine.is_up)
         free = Gauge("spaces_disk_free_bytes", "Room on the disk of the recordings", registry=registry)
         free.set(await asyncio.to_thread(free_bytes, self._house.recordings_dir))
+        for what, told in _SUBSCRIPTIONS.items():
+            counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
+            counted.set(self._house.told[what])
         await tell_members(self._engine, registry)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

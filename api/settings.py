@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from api.graphql.limits import Limits
+from api.openid import OpenIdProvider
 from api.webhook_settings import WebhookSettings
 from media.limits import EngineLimits
 from models.database import sqlite_url
@@ -119,6 +120,11 @@ class Settings(WebhookSettings):
         default=_RULES.password_hash_mib,
         description="Memory in MiB that hashing one password takes. Less: stolen hashes are guessed sooner. More:"
         " sign-ins cost more. Passwords that were hashed before keep what they had.",
+    )
+    openid_providers: tuple[OpenIdProvider, ...] = Field(
+        default=(),
+        description='OpenID Connect providers whose tokens sign people in, as a JSON list of {"issuer": "https://…",'
+        ' "audiences": ["…"]}. Whoever one of them vouches for gets an account here.',
     )
     schedule_days_ahead: Count = Field(
         default=_RULES.schedule_ahead.days, description="How many days ahead a Space may be scheduled."
@@ -285,6 +291,10 @@ class Settings(WebhookSettings):
         default=_LIMITS.ping_interval.total_seconds(),
         description="Seconds between pings. A dead client is noticed after three of them.",
     )
+    send_timeout_s: Seconds = Field(
+        default=_LIMITS.send_timeout.total_seconds(),
+        description="Seconds a client may leave a message unread. Longer: stalled clients hold more, for longer.",
+    )
     header_timeout_s: Seconds = Field(
         default=_LIMITS.header_timeout.total_seconds(),
         description="Seconds a client has for its request headers. Longer: slow clients hold more.",
@@ -385,6 +395,7 @@ class Settings(WebhookSettings):
             sockets_per_person=self.sockets_per_person,
             init_timeout=timedelta(seconds=self.init_timeout_s),
             ping_interval=timedelta(seconds=self.ping_interval_s),
+            send_timeout=timedelta(seconds=self.send_timeout_s),
             header_timeout=timedelta(seconds=self.header_timeout_s),
             body_timeout=timedelta(seconds=self.body_timeout_s),
         )

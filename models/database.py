@@ -26,6 +26,7 @@ TABLES = (
     "delivery",
     "follow",
     "idempotency_key",
+    "identity",
     "invitation",
     "legal_hold",
     "listening",

@@ -64,7 +64,7 @@ async def turns_of(house: House, viewer: Viewer, recording: Recording) -> list[T
     if status_at(recording, house.clock.now()) not in _TOLD_WHILE:
         return []
     journal = await _read_journal(house.recording_dir(recording.id))
-    since_ms = 0 if viewer.id == recording.host_id else recording.start_offset_ms
+    since_ms = 0 if viewer.is_account(recording.host_id) else recording.start_offset_ms
     return [_turn(spoke) for spoke in journal.spoke if spoke.end_ms > since_ms]
 
 

@@ -20,6 +20,7 @@ from models.avatar import Avatar
 from models.block import Block
 from models.clip import Clip
 from models.follow import Follow
+from models.identity import Identity
 from models.invitation import Invitation
 from models.mail_address import MailAddress
 from models.notification import Notification
@@ -60,6 +61,7 @@ _CASES = frozenset({"has_open_case", "case_deadline", "is_held", "purge_at"})
 PARTS = (
     Part(name="account", model=Account, column="id", without=_SECRET),
     Part(name="sessions", model=Session, column="account_id", without=_SECRET),
+    Part(name="identities", model=Identity, column="account_id", without=frozenset({"key"})),
     Part(name="access_tokens", model=AccessToken, column="account_id", without=_SECRET),
     Part(name="webhooks", model=Webhook, column="account_id", without=_SECRET),
     Part(name="webhook_deliveries", model=WebhookDelivery, column="account_id", without=_WORK),

@@ -17,6 +17,7 @@ from services.deadline import Deadlines
 from services.inventory import Folders, Place
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.openid_keys import Providers
 from services.outbound import Outbound
 from services.payments import PaymentProvider
 from services.policies import PolicyBook
@@ -35,8 +36,9 @@ def _pass(_border: str) -> None:
 class House:
     """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording.
 
-    `payments` is None where every ticket is free. `chance` (0 to 1) jitters pauses.
-    `findings` counts what the reconciler found since the start, by kind.
+    `payments` is None where every ticket is free, `providers` where nobody signs in at one. `findings` counts what the
+    reconciler found since the start, by kind; `told` counts what subscriptions cost in looks, executions, messages.
+    `chance` (0 to 1) jitters pauses.
     """
 
     clock: Clock
@@ -55,10 +57,12 @@ class House:
     outbound: Outbound
     recordings_dir: Path
     payments: PaymentProvider | None = None
+    providers: Providers | None = None
     carriers: Mapping[Channel, Carrier] = field(default_factory=dict)
     border: Callable[[str], None] = _pass
     chance: Callable[[], float] = random.random
     findings: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
 
     @property
     def places(self) -> tuple[Place, ...]:

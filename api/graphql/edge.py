@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from api.graphql.documents import Documents, Prepared
 from api.graphql.door import Asked, Door, Kind, Transport, Visit
 from api.graphql.errors import Refusal, TooManySockets, error_json
-from api.graphql.execute import Answer, EventStream, Executor
+from api.graphql.execute import Answer, EventStream, Executor, Followed
+from api.graphql.fanout import Fanout
 from api.graphql.limits import Limits
 from api.graphql.replays import Replays
 from api.graphql.request import GraphQLRequest
@@ -26,6 +27,7 @@ class Edge:
     executor: Executor
     rates: RateLimiter
     replays: Replays | None = None
+    fanout: Fanout = field(default_factory=Fanout)
     open_streams: Counter[str] = field(default_factory=Counter)
     """Sockets and event streams now open, by person."""
 
@@ -100,7 +102,7 @@ class Edge:
 
     async def subscribe(
         self, prepared: Prepared, visit: Visit, *, transport: Transport
-    ) -> EventStream | Answer:
+    ) -> EventStream | Followed | Answer:
         """Begin a subscription."""
         context = visit.operation_context(_asked(prepared, transport))
         return await self.executor.subscribe(prepared, context)

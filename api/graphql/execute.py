@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import strawberry
 from graphql import ExecutionResult
@@ -15,7 +16,9 @@ from strawberry.execution import optimized_is_awaitable as _optimized_is_awaitab
 
 from api.graphql.documents import Prepared
 from api.graphql.errors import ErrorJson, bug_json, exception_json, field_error_json, request_error_json
+from api.graphql.json import encode
 from api.graphql.limits import Limits
+from schema.following import Following
 from services.errors import SpacesError
 
 T = TypeVar("T")
@@ -78,6 +81,34 @@ class EventStream:
                 bug_json(error, path=None)
 
 
+class Selection:
+    """What a subscription's document asks of each event, for whoever asks the same with the same variables.
+
+    A compiled plan of the document may stand in its place: `body` is all that is asked of it.
+    """
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+
+    async def body(self, event: Any, context: Any) -> bytes:
+        """The payload of a `next` message, as JSON: `event` as it was selected, for the viewer of `context`."""
+        executor = self._executor.build_per_event_executor(event)
+        executor.context_value = context
+        try:
+            answer = _answer(await _settled(execute_subscription_event(executor)))
+        except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
+            answer = failure(error)
+        return encode(answer.payload())
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A subscription that others may share: what is followed, and what is told of it."""
+
+    following: Following
+    selection: Selection
+
+
 class Executor:
     """Runs operations of one schema."""
 
@@ -86,6 +117,7 @@ class Executor:
         self._class: Any = schema.execution_context_class
         self._hide_suggestions = not limits.suggestions
         self._unheard: set[asyncio.Task[Any]] = set()
+        self._selections: WeakValueDictionary[tuple[Any, ...], Selection] = WeakValueDictionary()
 
     async def run(self, prepared: Prepared, context: Any) -> Answer:
         """The answer of a query or mutation. Never raises but when cancelled."""
@@ -115,7 +147,7 @@ class Executor:
         task.add_done_callback(self._unheard.discard)
         return await asyncio.shield(task)
 
-    async def subscribe(self, prepared: Prepared, context: Any) -> EventStream | Answer:
+    async def subscribe(self, prepared: Prepared, context: Any) -> EventStream | Followed | Answer:
         """The running subscription, or the answer that says why it was not begun."""
         request = prepared.request
         try:
@@ -138,7 +170,22 @@ class Executor:
         if isinstance(source, ExecutionResult):
             errors = [field_error_json(error) for error in source.errors or ()]
             return Answer(None, errors, was_begun=False)
+        if isinstance(source, Following):
+            return Followed(source, self._selection(prepared, executor))
         return EventStream(executor, source)
+
+    def _selection(self, prepared: Prepared, executor: Any) -> Selection:
+        """The one selection of all who ask the same: equal documents, operations and variables of its fields."""
+        request = prepared.request
+        names = sorted(prepared.selects_by & request.variables.keys())
+        variables = encode([[name, request.variables[name]] for name in names])
+        key = (prepared.document.shape, request.operation_name or None, variables)
+        selection = self._selections.get(key)
+        if selection is None:
+            # Nobody's in particular: the context comes with each event.
+            executor.context_value = None
+            selection = self._selections[key] = Selection(executor)
+        return selection
 
 
 def failure(error: Exception) -> Answer:

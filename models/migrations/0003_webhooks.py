@@ -12,7 +12,7 @@ from models.webhook_delivery import DeliveryState
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0001_initial")]
+    dependencies = [("models", "0002_identity")]
 
     initial = False
 
