@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,20 @@ async def deliver(town: Town) -> None:
             if not await under_way.exists() and not await leases.due(house, WebhookDelivery).exists():
                 return
             await asyncio.sleep(0.005)
+
+
+async def said(town: Town, made: Hook) -> str:
+    """One delivery for the webhook, tried once; its id."""
+    await made.owner.live_space()
+    await deliver(town)
+    (one,) = await made.deliveries()
+    return str(one["id"])
+
+
+async def later(town: Town, by: timedelta) -> None:
+    """Whatever is due after a while is sent."""
+    town.clock.stand_at(town.clock.now() + by)
+    await deliver(town)
 
 
 def verified(called: Called, *secrets: str) -> Any:
