@@ -80,11 +80,11 @@ class Follower:
     """One subscription. `place` and `cursor` are those of what it was told last."""
 
     __slots__ = (
+        "_attended",
         "_bell",
         "_changes",
         "_fanout",
         "_followed",
-        "_attended",
         "_sink",
         "_stream",
         "crowd",

@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from starlette.routing import Route
 from models.fields import to_ms
 from models.webhook_delivery import WebhookDelivery
 from services import leases
-from tests.product.town import PATIENCE_S, Person, Town, free_port
+from tests.product.town import PATIENCE_S, Person, Town, _Server, free_port
 from workers.courier import Courier
 
 NODE = Path(__file__).parent / "node"
@@ -109,14 +109,14 @@ class Receiver:
         """Listening, for as long as the block lasts."""
         app = Starlette(routes=[Route("/{path:path}", self.take, methods=["POST", "GET"])])
         config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_config=None, lifespan="off")
-        server = uvicorn.Server(config)
+        server = _Server(config)
         task = asyncio.create_task(server.serve())
         try:
             while not server.started:
                 await asyncio.sleep(0.005)
             yield self
         finally:
-            server.should_exit = True
+            server.end.set()
             await task
 
 
@@ -162,6 +162,20 @@ async def deliver(town: Town) -> None:
             if not await under_way.exists() and not await leases.due(house, WebhookDelivery).exists():
                 return
             await asyncio.sleep(0.005)
+
+
+async def said(town: Town, made: Hook) -> str:
+    """One delivery for the webhook, tried once; its id."""
+    await made.owner.live_space()
+    await deliver(town)
+    (one,) = await made.deliveries()
+    return str(one["id"])
+
+
+async def later(town: Town, by: timedelta) -> None:
+    """Whatever is due after a while is sent."""
+    town.clock.stand_at(town.clock.now() + by)
+    await deliver(town)
 
 
 def verified(called: Called, *secrets: str) -> Any:
