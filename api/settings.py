@@ -6,12 +6,13 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from api.graphql.limits import Limits
 from api.graphql.persisted import read_manifest
 from api.ice import IceLink
 from api.openid import OpenIdProvider
+from api.webhook_settings import WebhookSettings
 from media.limits import EngineLimits
 from models.database import sqlite_url
 from services.mail import MailSecurity
@@ -26,7 +27,7 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Settings(BaseSettings):
+class Settings(WebhookSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
@@ -369,6 +370,10 @@ class Settings(BaseSettings):
             expiring_ahead=timedelta(days=self.expiring_days),
             notices_lapse_after=timedelta(hours=self.notices_lapse_hours),
             private_push=self.push_private_addresses,
+            webhooks=self.webhooks_per_account,
+            webhook_retry_for=timedelta(hours=self.webhook_retry_hours),
+            webhook_overlap=timedelta(hours=self.webhook_overlap_hours),
+            webhook_deliveries_kept=timedelta(days=self.webhook_delivery_days),
             leap_believed_after=timedelta(minutes=self.clock_leap_minutes),
             retention=RetentionPolicy(
                 public_for=timedelta(days=self.public_days), review_for=timedelta(days=self.review_days)
