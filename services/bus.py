@@ -10,6 +10,8 @@ TIMELINE = "timeline"
 PAYMENTS = "payments"
 # Woken when something is to be told, or to leave the house.
 POST = "post"
+# Woken when a webhook is to be called.
+HOOKS = "hooks"
 # Woken when something may become due earlier than was thought.
 DEADLINES = "deadlines"
 

@@ -29,6 +29,8 @@ from services import (
     avatars,
     clips,
     endings,
+    handles,
+    identities,
     participation,
     people,
     recordings,
@@ -36,6 +38,7 @@ from services import (
     shares,
     spaces,
     tickets,
+    webhooks,
 )
 from services.bus import person_topic, sight_topic
 from services.changes import Change, change
@@ -49,13 +52,17 @@ log = structlog.get_logger(__name__)
 async def delete_account(house: House, viewer: Viewer, *, password: str) -> None:
     """Delete the viewer's account: nameless and signed out at once; its Spaces end and its recordings go."""
     account = viewer.signed_in()
-    await accounts.confirm(house, account, password, field="password")
+    if account.password_hash:
+        await accounts.confirm(house, account, password, field="password")
+    else:
+        identities.confirm(house, viewer, within=house.rules.proven_within, field="password")
     async with change(house) as made:
         row = await Account.select_for_update().get(id=account.id)
         if row.deleted_at is not None:
             raise Unauthenticated
         await Session.filter(account_id=row.id).delete()
         await AccessToken.filter(account_id=row.id).delete()
+        await identities.forget(row.id, made.now)
         await avatars.drop(row.id)
         await _cut_ties(made, row.id)
         _forget(row)
@@ -68,7 +75,7 @@ async def delete_account(house: House, viewer: Viewer, *, password: str) -> None
 
 def _forget(row: Account) -> None:
     """Everything that names the person. The handle's hash stays: nobody else may come back under it."""
-    row.handle_key = accounts.spent_handle_key(row.handle_key)
+    row.handle_key = handles.spent_key(row.handle_key)
     row.handle, row.name, row.bio, row.avatar_digest = "deleted", "", None, None
     row.password_hash = ""
     row.is_moderator = row.records_by_default = False
@@ -100,6 +107,7 @@ async def _stop_telling(account_id: UUID) -> None:
     await PushSubscription.filter(account_id=account_id).delete()
     await MailAddress.filter(account_id=account_id).delete()
     await Notification.filter(account_id=account_id).delete()
+    await webhooks.forget_all(account_id)
 
 
 async def finish(house: House, account_id: UUID) -> None:

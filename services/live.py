@@ -26,9 +26,10 @@ from services.visibility import visible_space
 
 # Stands in a tick for the cursor of whatever its reader heard last, which differs from reader to reader.
 THE_LAST = secrets.token_urlsafe(24)
+# Each who follows and does not read holds so many.
+_BATCH = 20
 # Rows are looked at this often even if a wake-up was lost.
 POLL_S = 15.0
-_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

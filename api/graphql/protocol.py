@@ -5,6 +5,7 @@ each behaviour by its effect on the wire.
 """
 
 import asyncio
+import socket
 import struct
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
@@ -27,6 +28,9 @@ _SIZE_OF_7_BITS = 126
 _SIZE_OF_16_BITS = 65_536
 _SHORT = struct.Struct(">BBH")
 _LONG = struct.Struct(">BBQ")
+# What may wait for a client that does not read: in the kernel, which doubles it and else takes megabytes, and here.
+_KERNEL_BYTES = 32_768
+_WAITING_BYTES = 16_384
 
 
 def server_options(limits: Limits) -> dict[str, Any]:
@@ -215,6 +219,14 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(*given, **named)
         self.queue = cast("Any", Inbox())
         self.writable = cast("Any", Gate())
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let little wait for a client, so that it is soon known to read too slowly."""
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=_WAITING_BYTES)
+        peer = transport.get_extra_info("socket")
+        if peer is not None:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
 
     def handle_parser_exception(self) -> None:
         """Tell the client what was wrong with its frame (1002, 1007, 1009), and give it a moment to read

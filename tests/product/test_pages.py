@@ -56,7 +56,7 @@ async def test_pressing_play_on_a_card_plays_the_recording(town: Town, page: Pag
     host = await town.person("mira")
     recording = await recorded(host)
 
-    await page.goto(town.url)
+    await page.goto(f"{town.url}/timeline")
     await page.get_by_role("link", name=TITLE).click()
     player = page.get_by_label(f"Play Recording: {TITLE}")
     await player.focus()
@@ -95,7 +95,7 @@ async def test_the_card_of_a_deleted_recording_says_so_and_has_no_player(town: T
     host = await town.person("mira")
     await host.do("deleteRecording", recordingId=(await recorded(host))["id"])
 
-    await page.goto(town.url)
+    await page.goto(f"{town.url}/timeline")
 
     await expect(page.get_by_text("The host deleted this recording.")).to_be_visible()
     await expect(page.locator("audio")).to_have_count(0)
