@@ -169,6 +169,10 @@ class Rows:
         self._level = Level()
         self.elsewhere = self._level.elsewhere
 
+    def let_go(self) -> None:
+        """Forget what was read: loaders and rows hold each other."""
+        self._loaders.clear()
+
     async def visible(self, model: type[Model]) -> Q:
         """The condition under which the viewer may see rows of a table."""
         rule = visibility.RULES.get(model)
