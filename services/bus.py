@@ -61,7 +61,7 @@ class Bell(Ear):
     """Calls a function at every wake-up, at once."""
 
     def __init__(self, call: Callable[[], None]) -> None:
-        super().__init__()
+        # Nobody waits for it.
         self._call = call
 
     def wake(self) -> None:

@@ -1,5 +1,6 @@
 """Everything that is kept about a person, for that person. A new table about people must be told or left out here."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 
 from media.archive import Entry
+from media.plain import is_there
 from media.playlist import PROGRAMME
 from models.access_token import AccessToken
 from models.account import Account
@@ -158,6 +160,7 @@ async def _programmes(house: House, account_id: UUID, now: datetime) -> list[Ent
         Entry(name=f"recordings/{one.id}/{PROGRAMME}", content=house.recording_dir(one.id) / PROGRAMME)
         for one in hosted
         if visibility.is_playable(one, now)
+        and await asyncio.to_thread(is_there, house.recording_dir(one.id) / PROGRAMME)
     ]
 
 

@@ -339,7 +339,7 @@ async def standstill(count: Callable[[], int]) -> int:
 
 
 async def test_a_client_that_reads_slowly_holds_its_generators_back() -> None:
-    async with house(send_timeout=timedelta(seconds=5)) as home, home.socket() as client:
+    async with house(send_timeout=timedelta(seconds=30)) as home, home.socket() as client:
         assert client.connection.transport is not None
         client.connection.transport.pause_reading()
         for number in range(5):
