@@ -84,7 +84,7 @@ lock: setup ## resolve the dependencies of pyproject.toml into the two lock file
 
 .PHONY: clean
 clean: ## remove what was built, the environment too; data/ stays
-	rm -rf $(VENV) api/static build dist web/*/node_modules web/client/src/documents.ts tests/product/node/node_modules
+	rm -rf $(VENV) api/static build dist web/*/node_modules web/client/src/documents.ts tests/*/node/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis test-results mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

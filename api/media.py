@@ -22,6 +22,7 @@ from api.ranges import (
     wanted_range,
 )
 from media.archive import zip_chunks
+from media.plain import opener
 from media.playlist import PROGRAMME, first_fragment_at, render
 from services import archives, playback
 from services.errors import InvalidInput, NotFound
@@ -182,7 +183,7 @@ async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:
 
 
 async def _open(path: Path) -> AsyncBufferedReader:
-    return await aiofiles.open(path, "rb")
+    return await aiofiles.open(path, "rb", opener=opener)
 
 
 async def _close(opening: asyncio.Task[AsyncBufferedReader]) -> None:

@@ -14,6 +14,7 @@ from media.disk import free_bytes
 from media.engine import LATE_BOUNDS_MS, EngineError
 from models.recording import Recording, RecordingStatus
 from models.space import Space, SpaceState
+from models.webhook_delivery import DeliveryState, WebhookDelivery
 from services.house import House
 
 _SUBSCRIPTIONS = {
@@ -51,6 +52,16 @@ async def tell_members(engine: WatchedEngine, registry: CollectorRegistry) -> No
         worst.labels(member.name).set(stats.late_worst_ms)
         for bound, count in zip([*LATE_BOUNDS_MS, "+Inf"], accumulate(stats.late), strict=False):
             late.labels(member.name, str(bound)).set(count)
+
+
+async def tell_outbox(house: House, registry: CollectorRegistry) -> None:
+    """Gauges of what waits for webhooks."""
+    waiting = WebhookDelivery.filter(state=DeliveryState.PENDING)
+    pending = Gauge("spaces_webhooks_pending", "Calls of webhooks that wait", registry=registry)
+    pending.set(await waiting.count())
+    oldest = await waiting.order_by("at").first()
+    age = Gauge("spaces_webhooks_oldest_seconds", "Age of the oldest of them", registry=registry)
+    age.set((house.clock.now() - oldest.at).total_seconds() if oldest else 0)
 
 
 class Operations:
@@ -98,6 +109,7 @@ class Operations:
             findings.labels(kind).set(count)
         overdue = Gauge("spaces_purges_overdue", "Review copies whose time is up", registry=registry)
         overdue.set(await Recording.due(self._house.clock.now()).count())
+        await tell_outbox(self._house, registry)
         up = Gauge("spaces_media_up", "1 while a media process answers", registry=registry)
         up.set(self._engine.is_up)
         free = Gauge("spaces_disk_free_bytes", "Room on the disk of the recordings", registry=registry)

@@ -10,6 +10,8 @@ TIMELINE = "timeline"
 PAYMENTS = "payments"
 # Woken when something is to be told, or to leave the house.
 POST = "post"
+# Woken when a webhook is to be called.
+HOOKS = "hooks"
 # Woken when something may become due earlier than was thought.
 DEADLINES = "deadlines"
 
@@ -59,7 +61,7 @@ class Bell(Ear):
     """Calls a function at every wake-up, at once."""
 
     def __init__(self, call: Callable[[], None]) -> None:
-        super().__init__()
+        # Nobody waits for it.
         self._call = call
 
     def wake(self) -> None:

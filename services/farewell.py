@@ -38,6 +38,7 @@ from services import (
     shares,
     spaces,
     tickets,
+    webhooks,
 )
 from services.bus import person_topic, sight_topic
 from services.changes import Change, change
@@ -106,6 +107,7 @@ async def _stop_telling(account_id: UUID) -> None:
     await PushSubscription.filter(account_id=account_id).delete()
     await MailAddress.filter(account_id=account_id).delete()
     await Notification.filter(account_id=account_id).delete()
+    await webhooks.forget_all(account_id)
 
 
 async def finish(house: House, account_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """What every service needs: the clock, the numbers, the audio plane, the wake-ups, the keys."""
 
+import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ from services.inventory import Folders, Place
 from services.limits import RateLimiter
 from services.links import LinkSigner
 from services.openid_keys import Providers
+from services.outbound import Outbound
 from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
 from services.receipts import ReceiptSigner
 from services.rules import Rules
+from services.seals import Sealer
 from services.signing import Signer
 
 
@@ -35,6 +38,7 @@ class House:
 
     `payments` is None where every ticket is free, `providers` where nobody signs in at one. `findings` counts what the
     reconciler found since the start, by kind; `told` counts what subscriptions cost in looks, executions, messages.
+    `chance` (0 to 1) jitters pauses.
     """
 
     clock: Clock
@@ -49,11 +53,14 @@ class House:
     receipts: ReceiptSigner
     audit_head: AuditHead
     signer: Signer
+    seals: Sealer
+    outbound: Outbound
     recordings_dir: Path
     payments: PaymentProvider | None = None
     providers: Providers | None = None
     carriers: Mapping[Channel, Carrier] = field(default_factory=dict)
     border: Callable[[str], None] = _pass
+    chance: Callable[[], float] = random.random
     findings: Counter[str] = field(default_factory=Counter)
     told: Counter[str] = field(default_factory=Counter)
 

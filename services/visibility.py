@@ -18,6 +18,8 @@ from models.review_opening import ReviewOpening
 from models.space import Space, SpaceState
 from models.ticket import Ticket, TicketStatus
 from models.timeline_item import TimelineItem
+from models.webhook import Webhook
+from models.webhook_delivery import WebhookDelivery
 from services.errors import NotFound
 from services.retention import status_at
 from services.viewers import Viewer
@@ -91,6 +93,11 @@ async def access_tokens(viewer: Viewer) -> Q:
     return Q(account_id=viewer.id or _NOBODY)
 
 
+async def webhooks(viewer: Viewer) -> Q:
+    """Webhooks and what they are called with: one's own."""
+    return Q(account_id=viewer.id or _NOBODY)
+
+
 async def notifications(viewer: Viewer) -> Q:
     """Notifications: one's own."""
     return Q(account_id=viewer.id or _NOBODY)
@@ -120,6 +127,8 @@ RULES = {
     ReviewOpening: openings,
     AccessToken: access_tokens,
     Notification: notifications,
+    Webhook: webhooks,
+    WebhookDelivery: webhooks,
 }
 
 

@@ -3,8 +3,9 @@ home.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -53,8 +54,9 @@ class EventStream:
     The two are apart so that a slow client costs an event's size of memory, not an answer's.
     """
 
-    def __init__(self, executor: Any, source: AsyncIterable[Any]) -> None:
-        self._executor = executor
+    def __init__(self, selection: "Selection", context: Any, source: AsyncIterable[Any]) -> None:
+        self._selection = selection
+        self._context = context
         self._source = aiter(source)
 
     def events(self) -> AsyncIterator[Any]:
@@ -63,13 +65,7 @@ class EventStream:
 
     async def answer(self, event: Any) -> Answer:
         """`event` as the client selected it."""
-        try:
-            result = await _settled(
-                execute_subscription_event(self._executor.build_per_event_executor(event))
-            )
-        except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
-            return failure(error)
-        return _answer(result)
+        return await self._selection.answer(event, self._context)
 
     async def aclose(self) -> None:
         """End the source, running what it has in `finally`."""
@@ -87,18 +83,21 @@ class Selection:
     A compiled plan of the document may stand in its place: `body` is all that is asked of it.
     """
 
-    def __init__(self, executor: Any) -> None:
-        self._executor = executor
+    def __init__(self, build: Callable[[Any], Any]) -> None:
+        self._build = build
 
     async def body(self, event: Any, context: Any) -> bytes:
         """The payload of a `next` message, as JSON: `event` as it was selected, for the viewer of `context`."""
-        executor = self._executor.build_per_event_executor(event)
-        executor.context_value = context
+        return encode((await self.answer(event, context)).payload())
+
+    async def answer(self, event: Any, context: Any) -> Answer:
+        """The same as an answer."""
         try:
-            answer = _answer(await _settled(execute_subscription_event(executor)))
+            # Built anew for each event: what graphql-core keeps in an executor grows with every execution.
+            executor = self._build(context).build_per_event_executor(event)
+            return _answer(await _settled(execute_subscription_event(executor)))
         except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
-            answer = failure(error)
-        return encode(answer.payload())
+            return failure(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +148,9 @@ class Executor:
 
     async def subscribe(self, prepared: Prepared, context: Any) -> EventStream | Followed | Answer:
         """The running subscription, or the answer that says why it was not begun."""
-        request = prepared.request
+        build = self._builder(prepared)
         try:
-            executor = self._class.build(
-                self._schema,
-                prepared.document.node,
-                context_value=context,
-                raw_variable_values=request.variables,
-                operation_name=request.operation_name or None,
-                hide_suggestions=self._hide_suggestions,
-                operation_extensions=request.extensions,
-            )
+            executor = build(context)
             if isinstance(executor, list):
                 return _answer(ExecutionResult(None, errors=executor))
             source = create_source_event_stream(executor)
@@ -171,10 +162,24 @@ class Executor:
             errors = [field_error_json(error) for error in source.errors or ()]
             return Answer(None, errors, was_begun=False)
         if isinstance(source, Following):
-            return Followed(source, self._selection(prepared, executor))
-        return EventStream(executor, source)
+            return Followed(source, self._selection(prepared, build))
+        return EventStream(Selection(build), context, source)
 
-    def _selection(self, prepared: Prepared, executor: Any) -> Selection:
+    def _builder(self, prepared: Prepared) -> Callable[[Any], Any]:
+        """What makes an executor, or a list of errors, for a context."""
+        request = prepared.request
+        return partial(
+            self._class.build,
+            self._schema,
+            prepared.document.node,
+            None,
+            raw_variable_values=request.variables,
+            operation_name=request.operation_name or None,
+            hide_suggestions=self._hide_suggestions,
+            operation_extensions=request.extensions,
+        )
+
+    def _selection(self, prepared: Prepared, build: Callable[[Any], Any]) -> Selection:
         """The one selection of all who ask the same: equal documents, operations and variables of its fields."""
         request = prepared.request
         names = sorted(prepared.selects_by & request.variables.keys())
@@ -182,9 +187,7 @@ class Executor:
         key = (prepared.document.shape, request.operation_name or None, variables)
         selection = self._selections.get(key)
         if selection is None:
-            # Nobody's in particular: the context comes with each event.
-            executor.context_value = None
-            selection = self._selections[key] = Selection(executor)
+            selection = self._selections[key] = Selection(build)
         return selection
 
 

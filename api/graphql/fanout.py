@@ -10,7 +10,7 @@ place, and comes back when it has heard everything: nothing is lost, nobody wait
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from api.graphql.errors import ErrorJson, exception_json
@@ -80,11 +80,11 @@ class Follower:
     """One subscription. `place` and `cursor` are those of what it was told last."""
 
     __slots__ = (
+        "_attended",
         "_bell",
         "_changes",
         "_fanout",
         "_followed",
-        "_leave",
         "_sink",
         "_stream",
         "crowd",
@@ -99,7 +99,8 @@ class Follower:
         self._followed = followed
         self._sink = sink
         self._stream: Stream | None = None
-        self._leave = ExitStack()
+        self._attended: AbstractContextManager[None] | None = None
+        self._bell: Bell | None = None
         self._changes = 0
         self.selection = followed.selection
         self.viewer = followed.following.viewer
@@ -130,16 +131,16 @@ class Follower:
         stream = following.stream()
         self._mind_blocks()
         look = await stream.begin(self.house, self.viewer, following.after)
-        self._leave.enter_context(stream.attended(self.house, self.viewer))
-        self._stream = stream
+        attended = stream.attended(self.house, self.viewer)
+        attended.__enter__()
+        self._attended, self._stream = attended, stream
         await self._hear(look)
         return stream
 
     def _mind_blocks(self) -> None:
         if self.viewer.id is not None:
-            topic, bell = sight_topic(self.viewer.id), Bell(self._look_anew)
-            self.house.bus.add(topic, bell)
-            self._leave.callback(self.house.bus.remove, topic, bell)
+            self._bell = Bell(self._look_anew)
+            self.house.bus.add(sight_topic(self.viewer.id), self._bell)
 
     async def _hear(self, look: Look) -> None:
         for event in look.events:
@@ -186,7 +187,12 @@ class Follower:
         """Hear no more."""
         if self.crowd is not None:
             self.crowd.remove(self)
-        self._leave.close()
+        if self._bell is not None and self.viewer.id is not None:
+            self.house.bus.remove(sight_topic(self.viewer.id), self._bell)
+            self._bell = None
+        if self._attended is not None:
+            attended, self._attended = self._attended, None
+            attended.__exit__(None, None, None)
 
 
 class Gathering:

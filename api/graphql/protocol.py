@@ -19,6 +19,7 @@ from websockets.http11 import Request
 from api.graphql.limits import Limits
 from api.graphql.outbox import PUSHER
 from api.graphql.sse import ENDS_WITH_SERVER
+from api.graphql.waiting import Gate, Inbox
 
 _LINGER_BYTES = 64_000_000
 _MAX_FRAGMENTS = 1_000
@@ -214,6 +215,11 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
 
     bounds: ClassVar[Limits] = Limits()
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.queue = cast("Any", Inbox())
+        self.writable = cast("Any", Gate())
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let little wait for a client, so that it is soon known to read too slowly."""
         super().connection_made(transport)
@@ -286,6 +292,9 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         if message["type"] != "websocket.close":
             await super().send(message)
+            if message["type"] == "websocket.accept":
+                # Nothing reads them again, and they would be kept for as long as the socket is.
+                del self.request, self.response
             return
         # A close does not wait for the client to read what came before; it is what ends that wait.
         self.writable.set()

@@ -96,7 +96,8 @@ class Socket:
                 payload = await self._init()
         except TimeoutError:
             raise Goodbye(4408, "Connection initialisation timeout") from None
-        headers = Headers(scope=self._scope)
+        # Taken out of the scope: nobody else reads them, and they would be kept for as long as the socket is.
+        headers = Headers(raw=self._scope.pop("headers"))
         given = payload.get("authorization", payload.get("Authorization", headers.get("authorization")))
         client = self._scope.get("client")
         try:

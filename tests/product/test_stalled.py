@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from services.bus import space_topic
+from services.bus import sight_topic
 from tests.product.town import PATIENCE_S, Town, open_town
 from tests.product.voices import uuid_of
 
@@ -34,7 +34,7 @@ def narrow(town: Town) -> socket.socket:
 
 async def test_a_client_that_does_not_read_is_closed_and_misses_no_event(tmp_path: Path) -> None:
     async with open_town(tmp_path / "data", quiet=True, send_timeout_s=0.3) as town:
-        host, guest = await town.person(), await town.person()
+        host, guest, hearer = [await town.person() for _ in range(3)]
         space = (await host.new_space(title="x" * 200))["id"]
         await host.do("startSpace", spaceId=space)
         await guest.do("joinSpace", spaceId=space)
@@ -43,7 +43,8 @@ async def test_a_client_that_does_not_read_is_closed_and_misses_no_event(tmp_pat
         async with connect(
             url, subprotocols=[Subprotocol("graphql-transport-ws")], sock=narrow(town), compression=None
         ) as raw:
-            await raw.send('{"type": "connection_init"}')
+            init = {"type": "connection_init", "payload": {"authorization": f"Bearer {hearer.token}"}}
+            await raw.send(json.dumps(init))
             await raw.recv()
             payload = {"query": UPDATES, "variables": {"id": space}}
             await raw.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
@@ -52,7 +53,7 @@ async def test_a_client_that_does_not_read_is_closed_and_misses_no_event(tmp_pat
             for number in range(EVENTS):
                 await guest.do("raiseHand", spaceId=space, raised=number % 2 == 0)
             async with asyncio.timeout(PATIENCE_S):
-                while town.built.house.bus.listeners(space_topic(uuid_of(space))):
+                while town.built.house.bus.listeners(sight_topic(uuid_of(hearer.id))):
                     await asyncio.sleep(0.02)
             raw.transport.resume_reading()
             try:

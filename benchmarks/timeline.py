@@ -1,0 +1,203 @@
+"""What a timeline of 20 cards with recordings costs the server, beside what others make of the same rows.
+
+`python -m benchmarks timeline --json`. Rivals: an endpoint written by hand for this answer alone, Strawberry with
+Tortoise as their manuals have it, and Mercurius with graphql-jit on Node. Each is a process of its own; they are
+asked in turn, and what counts is processor time (user and system) per operation: the middle one of some rounds.
+The database of PostgreSQL is another process, whose time is not counted for anybody.
+"""
+
+import asyncio
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+from benchmarks.timeline_town import DOCUMENT, VARIABLES
+from tests.product import postgres
+from tests.product.postgres import Postgres
+
+ROUNDS, OPERATIONS, SLOW_OPERATIONS, WARM = 7, 300, 60, 60
+OURS, HAND, STOCK, NODE, ORDINARY = "compiled", "by_hand", "stock_strawberry", "mercurius", "ordinary"
+LIMITS = {
+    "ratio_to_handwritten": 1.25, "ratio_to_stock_strawberry": 0.04, "ratio_to_mercurius": 1.0,
+    "first_seen_to_ordinary": 1.1, "fallback_to_ordinary": 1.05,
+}  # fmt: skip
+_HERE = Path(__file__).parent / "node"
+_TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
+
+
+class Served:
+    """A server in a process of its own, and one connection to it."""
+
+    def __init__(self, kind: str, folder: Path, url: str, token: str) -> None:
+        self.kind, self._token = kind, token
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        command = [sys.executable, "-m", "benchmarks.timeline_servers", kind, str(folder), str(port), url]
+        if kind == NODE:
+            keys = folder / "keys" / "links.key"
+            database = url or str(folder / "spaces.sqlite3")
+            command = ["node", str(_HERE / "timeline.mjs"), str(port), database, str(keys)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._wait()
+
+    def _wait(self) -> None:
+        while self._process.poll() is None:
+            try:
+                self._link.connect()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError(f"{self.kind} did not start")
+
+    def ask(self, document: str = DOCUMENT) -> Any:
+        """The answer to one operation."""
+        body = json.dumps({"query": document, "variables": VARIABLES}).encode()
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        self._link.request("POST", "/graphql", body, headers)
+        return self._link.getresponse().read()
+
+    def cpu_us(self, documents: Iterator[str], operations: int) -> float:
+        """Processor time per operation, in µs."""
+        self._link.close()  # it may have been idle for too long
+        before = self._spent()
+        for _ in range(operations):
+            self.ask(next(documents))
+        return (self._spent() - before) / operations
+
+    def _spent(self) -> float:
+        # The scheduler counts in ns; the ticks of `stat` are too coarse for a short round.
+        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000
+
+    def end(self) -> None:
+        """End the process."""
+        self._link.close()
+        self._process.terminate()
+        self._process.wait(10)
+
+
+def _same(document: str = DOCUMENT) -> Iterator[str]:
+    while True:
+        yield document
+
+
+def _fresh(name: str) -> Iterator[str]:
+    """The document, never twice with the same text."""
+    number = 0
+    while True:
+        number += 1
+        yield DOCUMENT.replace("Timeline", f"{name}{number}")
+
+
+def _cards(answer: bytes) -> Any:
+    """An answer without what hangs on the moment."""
+    data = json.loads(answer)
+    assert "errors" not in data, data
+    for edge in data["data"]["timeline"]["edges"]:
+        link = edge["node"]["recording"]["playback"]
+        assert link["url"].startswith("http")
+        assert link["expiresAt"]
+        link["url"] = link["expiresAt"] = ""
+        # Stock Strawberry writes times in Python's way.
+        for place in (edge["node"], edge["node"]["space"], edge["node"]["recording"]):
+            for key, value in place.items():
+                if key.endswith("At") and value:
+                    place[key] = value.replace("+00:00", "Z").replace(".000Z", "Z")[:19]
+    return data
+
+
+def _kinds() -> Sequence[str]:
+    with_node = shutil.which("node") and (_HERE / "node_modules" / "mercurius").is_dir()
+    return (OURS, HAND, STOCK, ORDINARY, *((NODE,) if with_node else ()))
+
+
+def measure(folder: Path, url: str, *, rounds: int = ROUNDS) -> dict[str, float]:
+    """µs per operation of each server."""
+    filled = [sys.executable, "-m", "benchmarks.timeline_town", str(folder), url]
+    token = subprocess.run(filled, check=True, capture_output=True, text=True).stdout.strip()
+    servers: dict[str, Served] = {}
+    try:
+        for kind in _kinds():
+            servers[kind] = Served(kind, folder, url, token)
+        answers = {kind: _cards(server.ask()) for kind, server in servers.items()}
+        assert all(answer == answers[HAND] for answer in answers.values())
+        spent = _rounds(servers, rounds)
+    finally:
+        for server in servers.values():
+            server.end()
+    return {kind: median(found) for kind, found in spent.items()}
+
+
+def _rounds(servers: dict[str, Served], rounds: int) -> dict[str, list[float]]:
+    spent: dict[str, list[float]] = {}
+    fresh = {kind: _fresh("Fresh") for kind in (OURS, ORDINARY)}
+    for server in servers.values():
+        server.cpu_us(_same(), WARM)
+    for _ in range(rounds):
+        for kind, server in servers.items():
+            slow = kind in {STOCK, ORDINARY}
+            spent.setdefault(kind, []).append(server.cpu_us(_same(), SLOW_OPERATIONS if slow else OPERATIONS))
+        for kind, documents in fresh.items():
+            found = spent.setdefault(f"{kind} first seen", [])
+            found.append(servers[kind].cpu_us(documents, SLOW_OPERATIONS))
+    return spent
+
+
+@contextmanager
+def _database(kind: str) -> Iterator[tuple[Path, str]]:
+    with tempfile.TemporaryDirectory(prefix="spaces-bench-") as name:
+        if kind == "sqlite":
+            yield Path(name), ""
+            return
+        with patch.dict(postgres._OPTIONS, {"autovacuum": "on"}):
+            server = Postgres()
+        try:
+            server.run("CREATE DATABASE bench")
+            yield Path(name), server.url("bench")
+        finally:
+            server.remove()
+
+
+def _ratios(kind: str, us: dict[str, float]) -> dict[str, Any]:
+    ratios: dict[str, Any] = {
+        "database": kind,
+        "ratio_to_handwritten": us[OURS] / us[HAND],
+        "ratio_to_stock_strawberry": us[OURS] / us[STOCK],
+        "ratio_to_mercurius": us[OURS] / us[NODE] if NODE in us else None,
+        "first_seen_to_ordinary": us[f"{OURS} first seen"] / us[f"{ORDINARY} first seen"],
+    }
+    shown = {name: round(one, 3) if isinstance(one, float) else one for name, one in ratios.items()}
+    holds = all(shown[name] is None or shown[name] <= LIMITS[name] for name in shown if name in LIMITS)
+    return {**shown, "holds": holds}
+
+
+async def run(
+    say: Callable[[str], None] = lambda _doing: None, *, rounds: int = ROUNDS
+) -> dict[str, list[dict[str, Any]]]:
+    """µs of processor per operation on both databases, and what ours is of each rival's."""
+    costs: list[dict[str, Any]] = []
+    ratios: list[dict[str, Any]] = []
+    for kind in ("sqlite", "postgres"):
+        say(kind)
+        with _database(kind) as (folder, url):
+            us = await asyncio.to_thread(measure, folder, url, rounds=rounds)
+        costs += [
+            {"database": kind, "server": name, "cpu_us_per_operation": round(one)} for name, one in us.items()
+        ]
+        ratios.append(_ratios(kind, us))
+    return {"cost": costs, "ratio": ratios}
