@@ -167,6 +167,7 @@ def build(
             graphiql=pages.graphiql,
             rates=house.limiter,
             answers=KeptAnswers(house),
+            compiled=settings.compiled_operations,
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *recorded.routes(),

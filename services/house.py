@@ -32,7 +32,8 @@ def _pass(_border: str) -> None:
 class House:
     """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording.
 
-    `payments` is None where every ticket is free. `findings` counts what the reconciler found since the start, by kind.
+    `payments` is None where every ticket is free. `findings` counts what the reconciler found since the start, by kind;
+    `executed` operations, by how they were executed.
     """
 
     clock: Clock
@@ -52,6 +53,7 @@ class House:
     carriers: Mapping[Channel, Carrier] = field(default_factory=dict)
     border: Callable[[str], None] = _pass
     findings: Counter[str] = field(default_factory=Counter)
+    executed: Counter[str] = field(default_factory=Counter)
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -26,6 +26,7 @@ from api.graphql.guards import Guard, Weigher
 from api.graphql.limits import Limits
 from api.graphql.request import GraphQLRequest
 from api.graphql.shape import check_shape
+from schema.compiled.engine import Operation as Plans
 from services.errors import InvalidInput
 
 _MAX_VALIDATION_ERRORS = 5
@@ -47,6 +48,7 @@ class Operation:
 
     kind: Kind
     guard: Guard
+    plans: Plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Prepared:
     request: GraphQLRequest
     document: Document
     kind: Kind
+    plans: Plans
 
 
 class Documents:
@@ -101,7 +104,7 @@ class Documents:
                 operation.guard.check(request.variables, limits=self._limits)
             except InvalidInput as error:
                 return Refusal((error_json(error),), by_guard=True)
-        return Prepared(request, document, operation.kind)
+        return Prepared(request, document, operation.kind, operation.plans)
 
     def _document(self, source: str) -> Document | Refusal:
         if len(source) > self._limits.document_chars:
@@ -137,7 +140,9 @@ class Documents:
             weigher = Weigher(self._schema, node, order, limits=self._limits)
             operations = {
                 definition.name.value if definition.name else None: Operation(
-                    Kind(definition.operation.value), self._guard(weigher, definition)
+                    Kind(definition.operation.value),
+                    self._guard(weigher, definition),
+                    Plans(node, definition),
                 )
                 for definition in node.definitions
                 if isinstance(definition, OperationDefinitionNode)

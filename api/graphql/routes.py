@@ -29,6 +29,7 @@ def graphql_routes(
     answers: AnswerStore | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     path: str = "/graphql",
+    compiled: bool = False,
 ) -> list[BaseRoute]:
     """POST, GET, event streams and the WebSocket of `schema` on `path`.
 
@@ -36,12 +37,13 @@ def graphql_routes(
     `monotonic`.
     `answers` keeps what mutations with an `Idempotency-Key` were answered; without it the header is ignored.
     `graphiql` answers a browser's GET without a query. The schema's Strawberry extensions are *not* run.
+    `compiled` runs operations by plans where these suffice; the context must then be that of `schema`.
     """
     edge = Edge(
         door=door,
         limits=limits,
         documents=Documents(schema._schema, limits=limits),
-        executor=Executor(schema, limits=limits),
+        executor=Executor(schema, limits=limits, compiled=compiled),
         rates=rates or RateLimiter(monotonic=monotonic),
         replays=Replays(answers) if answers else None,
     )
