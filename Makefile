@@ -16,7 +16,8 @@ NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".")
 	&& command -v npm >/dev/null && node --version)
 
 INSTALLED := $(VENV)/.installed
-GRAPHIQL := api/static/graphiql/index.html
+# The pages that Node.js builds: web/NAME becomes api/static/NAME.
+BUILT := api/static/client/index.html api/static/graphiql/index.html
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
@@ -68,6 +69,10 @@ fix: setup ## repair what of that can be repaired
 schema: setup ## write the schema file anew
 	$(BIN)/spaces schema
 
+.PHONY: pictures
+pictures: setup ## make the pictures of the browser client in docs/screenshots
+	@$(BIN)/python -m tests.product.client.pictures $(ARGS)
+
 .PHONY: bench
 bench: setup ## run every benchmark
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -79,7 +84,7 @@ lock: setup ## resolve the dependencies of pyproject.toml into the two lock file
 
 .PHONY: clean
 clean: ## remove what was built, the environment too; data/ stays
-	rm -rf $(VENV) api/static build dist web/*/node_modules tests/product/node/node_modules
+	rm -rf $(VENV) api/static build dist web/*/node_modules web/client/src/documents.ts tests/*/node/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis test-results mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -104,17 +109,20 @@ endif
 .PHONY: browser
 ifeq ($(strip $(NODE)),)
 browser:
-	@test -f $(GRAPHIQL) || { \
-		echo 'Left out: the GraphiQL page, which needs Node.js 20.19 or newer with npm. Everything else is there.'; \
+	@test -z '$(filter-out $(wildcard $(BUILT)),$(BUILT))' || { \
+		echo 'Left out: the browser client and GraphiQL, which need Node.js 20.19 or newer with npm. Everything else is there.'; \
 		test -z "$$SPACES_CI"; }
 else
-browser: $(GRAPHIQL)
+browser: $(BUILT)
 endif
 
+api/static/client/index.html: schema/schema.graphql $(shell find web/client/src -type f ! -name documents.ts)
+
 # With SPACES_CI set a failed build is an error; else Spaces goes on without the page and says so.
-$(GRAPHIQL): web/graphiql/package-lock.json $(wildcard web/graphiql/*.* web/graphiql/src/*)
-	@echo 'Building the GraphiQL page'
+.SECONDEXPANSION:
+$(BUILT): api/static/%/index.html: web/%/package-lock.json $$(wildcard web/%/*.* web/%/src/*.*)
+	@echo 'Building web/$*'
 	@mkdir -p build
-	@{ npm --prefix web/graphiql ci --no-audit --no-fund && npm --prefix web/graphiql run build; } >build/graphiql.log 2>&1 || \
-		{ test -z "$$SPACES_CI" || { cat build/graphiql.log; exit 1; }; \
-		  echo 'Left out: the GraphiQL page, whose build failed (see build/graphiql.log). Everything else is there.'; }
+	@{ npm --prefix web/$* ci --no-audit --no-fund && npm --prefix web/$* run build; } >build/$*.log 2>&1 || \
+		{ test -z "$$SPACES_CI" || { cat build/$*.log; exit 1; }; \
+		  echo 'Left out: web/$*, whose build failed (see build/$*.log). Everything else is there.'; }

@@ -13,14 +13,16 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Mount
+from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 from tortoise.exceptions import OperationalError
 
 from api import keys, operations, pages
 from api.accounts import AccountRoutes
 from api.answers import HANDLERS
 from api.carriers import carriers_for
+from api.client import ClientRoutes
 from api.control import ControlSocket
 from api.door import HouseDoor
 from api.engine import WatchedEngine
@@ -32,6 +34,7 @@ from api.live import LiveRoutes
 from api.media import MediaRoutes
 from api.member import EngineRun
 from api.notices import NoticeRoutes
+from api.openid import providers_for
 from api.payments import PaymentRoutes
 from api.pieces import PieceRoutes
 from api.settings import Settings
@@ -49,11 +52,14 @@ from services.idempotency import KeptAnswers
 from services.ingest import Ingest
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.outbound import Outbound
 from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
 from services.receipts import ReceiptSigner
+from services.seals import Sealer
 from services.signing import Signer
+from workers.courier import Courier
 from workers.payments import pay_when_woken
 from workers.postman import Postman
 from workers.timetable import Timetable
@@ -80,6 +86,19 @@ _CORS = Middleware(
     ],
     max_age=timedelta(hours=2) // timedelta(seconds=1),
 )
+
+
+class App(Starlette):
+    """Starlette, but that sockets go straight to their endpoint: its layers would keep 4 kB of each idle one."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "websocket":
+            for route in self.routes:
+                if isinstance(route, WebSocketRoute) and route.path == scope["path"]:
+                    await route.app(scope, receive, send)
+                    return
+        await super().__call__(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +134,11 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         ),
         audit_head=AuditHead(signer, settings.data_dir.absolute() / "audit.jws"),
         signer=signer,
+        seals=Sealer(keys.load_or_make(key_dir / "webhooks.key")),
+        outbound=Outbound(allow_private=settings.webhook_private_addresses),
         recordings_dir=recordings,
         payments=_provider(settings),
+        providers=providers_for(settings.openid_providers, clock=clock),
         carriers=carriers_for(settings, key_dir),
     )
 
@@ -159,6 +181,7 @@ def build(
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     indexes = Indexes()
     recorded = MediaRoutes(house, indexes)
+    own_pages = pages.Pages(house)
     routes = [
         *graphql_routes(
             build_schema(),
@@ -168,6 +191,7 @@ def build(
             rates=house.limiter,
             answers=KeptAnswers(house),
             compiled=settings.compiled_operations,
+            trusted=settings.manifest(),
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),
         *recorded.routes(),
@@ -177,9 +201,9 @@ def build(
         *NoticeRoutes(house).routes(),
         *PaymentRoutes(house).routes(),
         *AccountRoutes(house).routes(),
-        *pages.Pages(house).routes(),
+        *own_pages.routes(),
+        *ClientRoutes(own_pages, settings.public).routes(),
         *operations.Operations(house, engine).routes(),
-        Mount("/static", StaticFiles(directory=_HERE / "static", check_dir=False)),
         Mount("/assets", StaticFiles(directory=_HERE / "assets")),
     ]
 
@@ -188,7 +212,7 @@ def build(
         async with running(settings, house, engine):
             yield
 
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=[_CORS])
+    app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=[_CORS])
     # A redirect would name the Host that the client sent, with the token of the path in it.
     app.router.redirect_slashes = False
     return Built(app=app, house=house, engine=engine)
@@ -202,6 +226,8 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         stack.push_async_callback(engine.close)
         if house.payments is not None:
             stack.push_async_callback(house.payments.aclose)
+        if house.providers is not None:
+            stack.push_async_callback(house.providers.aclose)
         await asyncio.gather(_open_database(settings), engine.start())
         await house.policies.adopt(house.clock.now())
         since = await rooms.last_seen(house)
@@ -210,6 +236,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         stack.push_async_callback(rooms.suspend, house)
         ingest = Ingest(house)
         postman = Postman(house, interval_s=settings.worker_interval_s)
+        courier = Courier(house, interval_s=settings.worker_interval_s)
         timetable = Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=True)
 
         async def after_loss(space_ids: frozenset[str]) -> None:
@@ -222,6 +249,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(timetable.run(), name="timetable"),
             asyncio.create_task(pay_when_woken(house), name="payments"),
             asyncio.create_task(postman.run(), name="postman"),
+            asyncio.create_task(courier.run(), name="courier"),
         ]
         stack.push_async_callback(_cancel, tasks)
         control = ControlSocket(settings.data_dir.absolute(), engine)

@@ -46,8 +46,9 @@ checks them. Units stand in the names or the text. This page is made from `api/s
 
 
 def settings_page() -> str:
-    """Markdown: a row for every setting, in the order of `Settings`."""
-    return _PAGE + "".join(_row(name, field) for name, field in Settings.model_fields.items())
+    """Markdown: a row for every setting, in the order of `Settings`, its parts in other files last."""
+    fields = sorted(Settings.model_fields.items(), key=lambda named: named[0] not in Settings.__annotations__)
+    return _PAGE + "".join(_row(name, field) for name, field in fields)
 
 
 def _row(name: str, field: FieldInfo) -> str:

@@ -8,7 +8,7 @@ from tortoise.exceptions import OperationalError
 
 from api.graphql.door import Asked, Kind
 from schema.context import Context
-from services import accounts, deadlines, tokens
+from services import accounts, deadlines, identities, tokens
 from services.bus import person_topic
 from services.errors import DATABASE_RETRY_MS, Unavailable
 from services.house import House
@@ -41,6 +41,8 @@ class HouseVisit:
         await deadlines.settle(self.house)
         session_id, token_id = self.viewer.session_id, self.viewer.access_token_id
         try:
+            if self.viewer.proof is not None:
+                return await identities.is_good(self.house, self.viewer.proof)
             if token_id is not None:
                 return await tokens.is_good(self.house, token_id)
             return session_id is None or await accounts.is_open(self.house, session_id)

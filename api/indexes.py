@@ -5,6 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from media.plain import stat_of
 from media.playlist import PLAYLIST, PROGRAMME, Index, read_index
 from services.errors import Unavailable
 from services.playback import Stored
@@ -44,8 +45,8 @@ class Indexes:
 def _stamp(directory: Path) -> tuple[int, int] | None:
     """What changes whenever the playlist does; None while there is no audio."""
     try:
-        (directory / PROGRAMME).stat()
-        stat = (directory / PLAYLIST).stat()
+        stat_of(directory / PROGRAMME)
+        stat = stat_of(directory / PLAYLIST)
     except FileNotFoundError:
         return None
     return stat.st_mtime_ns, stat.st_size

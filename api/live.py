@@ -17,6 +17,7 @@ from api.indexes import Indexes
 from api.media import AUDIO, MediaRoutes, playlist_response, whole
 from media.engine import LiveWindow
 from media.low_latency import Edge, read_edge, read_part
+from media.plain import stat_of
 from media.playlist import PLAYLIST, PROGRAMME, Index, edge_of, render, render_live_window
 from services import playback
 from services.errors import InvalidInput, NotFound
@@ -178,7 +179,7 @@ def _now_s() -> float:
 def _stamp(directory: Path) -> Stamp:
     """The sizes of what a live recording's playlist is made from. Blocks on the disk."""
     try:
-        return (directory / PLAYLIST).stat().st_size, (directory / PROGRAMME).stat().st_size
+        return stat_of(directory / PLAYLIST).st_size, stat_of(directory / PROGRAMME).st_size
     except FileNotFoundError:
         return (0, 0)
 

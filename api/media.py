@@ -20,6 +20,7 @@ from api.ranges import (
     wanted_range,
 )
 from media.archive import zip_chunks
+from media.plain import opener
 from media.playlist import PROGRAMME, first_fragment_at, render
 from services import archives, playback
 from services.errors import InvalidInput, NotFound
@@ -165,7 +166,7 @@ async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:
     The file is closed before the last of it is sent: who has everything may hang up at once.
     """
     held = b""
-    async with aiofiles.open(path, "rb") as file:
+    async with aiofiles.open(path, "rb", opener=opener) as file:
         async for chunk in _chunks(file, spans):
             if held:
                 yield held

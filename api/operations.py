@@ -14,7 +14,15 @@ from media.disk import free_bytes
 from media.engine import LATE_BOUNDS_MS, EngineError
 from models.recording import Recording, RecordingStatus
 from models.space import Space, SpaceState
+from models.webhook_delivery import DeliveryState, WebhookDelivery
 from services.house import House
+
+_SUBSCRIPTIONS = {
+    "looks": "Times that rows were looked at for those who follow a stream, since the start",
+    "executions": "Times that an event was made an answer: once for all who get the same",
+    "messages": "Events and ticks that were sent",
+    "behind": "Times that a slow client fell out of its crowd and read on alone",
+}
 
 
 async def tell_members(engine: WatchedEngine, registry: CollectorRegistry) -> None:
@@ -44,6 +52,16 @@ async def tell_members(engine: WatchedEngine, registry: CollectorRegistry) -> No
         worst.labels(member.name).set(stats.late_worst_ms)
         for bound, count in zip([*LATE_BOUNDS_MS, "+Inf"], accumulate(stats.late), strict=False):
             late.labels(member.name, str(bound)).set(count)
+
+
+async def tell_outbox(house: House, registry: CollectorRegistry) -> None:
+    """Gauges of what waits for webhooks."""
+    waiting = WebhookDelivery.filter(state=DeliveryState.PENDING)
+    pending = Gauge("spaces_webhooks_pending", "Calls of webhooks that wait", registry=registry)
+    pending.set(await waiting.count())
+    oldest = await waiting.order_by("at").first()
+    age = Gauge("spaces_webhooks_oldest_seconds", "Age of the oldest of them", registry=registry)
+    age.set((house.clock.now() - oldest.at).total_seconds() if oldest else 0)
 
 
 class Operations:
@@ -99,10 +117,14 @@ class Operations:
             executed.labels(executor).set(self._house.executed[executor])
         overdue = Gauge("spaces_purges_overdue", "Review copies whose time is up", registry=registry)
         overdue.set(await Recording.due(self._house.clock.now()).count())
+        await tell_outbox(self._house, registry)
         up = Gauge("spaces_media_up", "1 while a media process answers", registry=registry)
         up.set(self._engine.is_up)
         free = Gauge("spaces_disk_free_bytes", "Room on the disk of the recordings", registry=registry)
         free.set(await asyncio.to_thread(free_bytes, self._house.recordings_dir))
+        for what, told in _SUBSCRIPTIONS.items():
+            counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
+            counted.set(self._house.told[what])
         await tell_members(self._engine, registry)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

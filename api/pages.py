@@ -76,20 +76,20 @@ class Pages:
     def routes(self) -> list[Route]:
         """The timeline, the cards, and the icon that browsers ask for unasked."""
         return [
-            Route("/", self.timeline),
+            Route("/timeline", self.timeline),
             Route("/cards/{card}", self.card),
             Route("/embed/{card}", self.embed),
             Route("/oembed", self.oembed),
             Route("/favicon.ico", lambda _request: FileResponse(_HERE / "assets" / "icon.svg")),
         ]
 
-    async def timeline(self, _request: Request) -> Response:
-        """The public timeline."""
+    async def timeline(self, _request: Request, *, is_instead: bool = False) -> Response:
+        """The public timeline; `is_instead`: where the browser client would be, had it been built."""
         rows = Rows(Viewer())
         wanted = Wanted(first=_CARDS)
         found = await rows.listed(TimelineItem, Q(is_public=True), Order(column="activity_at"), wanted)
         cards = [await self._book.card(rows, item) for item in found.rows]
-        return page("timeline.html", 200, cards=cards)
+        return page("timeline.html", 200, cards=cards, is_instead=is_instead)
 
     async def card(self, request: Request) -> Response:
         """One card, for sharing outside."""

@@ -3,6 +3,7 @@
 import gc
 import logging
 import logging.handlers
+import socket
 import sys
 from typing import Any
 
@@ -59,6 +60,18 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
     return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}
 
 
+class _Server(uvicorn.Server):
+    """One whose full garbage collections, which stop the loop, are short."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """What is there once it is up stays; walking it all would take 30 ms and more."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        # Three times as often as by default, and so for a third as long.
+        gc.set_threshold(700, 10, 3)
+
+
 def serve(settings: Settings, launched: Launched) -> None:
     """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone."""
     configure_logs(settings, "server")
@@ -76,7 +89,5 @@ def serve(settings: Settings, launched: Launched) -> None:
         timeout_graceful_shutdown=1,
         **server_options(settings.limits()),
     )
-    # What is there now stays: a full collection that walked it all would stop the loop for 30 ms and more.
-    gc.freeze()
     gc.enable()
-    uvicorn.Server(config).run()
+    _Server(config).run()

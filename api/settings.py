@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from api.graphql.limits import Limits
+from api.graphql.persisted import read_manifest
+from api.ice import IceLink
+from api.openid import OpenIdProvider
+from api.webhook_settings import WebhookSettings
 from media.limits import EngineLimits
 from models.database import sqlite_url
 from services.mail import MailSecurity
@@ -19,27 +23,11 @@ _LIMITS = Limits()
 _ANYWHERE = frozenset({"0.0.0.0", "::", ""})
 
 
-class IceLink(BaseModel):
-    """A STUN or TURN server that clients are told of."""
-
-    model_config = ConfigDict(frozen=True)
-
-    url: str = Field(pattern=r"^(stuns?|turns?):[^\s<>\"]{1,250}$")
-    username: str = Field(default="", pattern=r"^[^\"\\\x00-\x1f]{0,250}$")
-    credential: str = Field(default="", pattern=r"^[^\"\\\x00-\x1f]{0,250}$")
-
-    @property
-    def header(self) -> str:
-        """As a Link header has it (RFC 9725 section 4.4)."""
-        signed = f'; username="{self.username}"; credential="{self.credential}"; credential-type="password"'
-        return f'<{self.url}>; rel="ice-server"' + (signed if self.username else "")
-
-
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Settings(BaseSettings):
+class Settings(WebhookSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
@@ -96,6 +84,23 @@ class Settings(BaseSettings):
         default=_LIMITS.introspection,
         description="False hides the schema from clients; GraphiQL then knows no fields.",
     )
+    suggestions: bool = Field(
+        default=_LIMITS.suggestions,
+        description='False takes "Did you mean …?" out of errors, which tells a hidden schema bit by bit.',
+    )
+    trusted_documents: str = Field(
+        default="",
+        description="File of documents that clients may send by their hash: JSON of SHA-256 and text. Read at start.",
+    )
+    trusted_documents_required: bool = Field(
+        default=_LIMITS.trusted_only,
+        description="True takes only the documents of that file; GraphiQL and strangers' programs then get nothing.",
+    )
+    persisted_documents: int = Field(
+        default=_LIMITS.persisted_documents,
+        ge=0,
+        description="Other documents that are known by their hash once a client has sent them. 0: none.",
+    )
     worker_interval_s: Seconds = Field(
         default=15.0,
         description="Seconds between rounds of the clockwork. Longer: purges come later, reads stay right.",
@@ -122,6 +127,11 @@ class Settings(BaseSettings):
         default=_RULES.password_hash_mib,
         description="Memory in MiB that hashing one password takes. Less: stolen hashes are guessed sooner. More:"
         " sign-ins cost more. Passwords that were hashed before keep what they had.",
+    )
+    openid_providers: tuple[OpenIdProvider, ...] = Field(
+        default=(),
+        description='OpenID Connect providers whose tokens sign people in, as a JSON list of {"issuer": "https://…",'
+        ' "audiences": ["…"]}. Whoever one of them vouches for gets an account here.',
     )
     schedule_days_ahead: Count = Field(
         default=_RULES.schedule_ahead.days, description="How many days ahead a Space may be scheduled."
@@ -288,6 +298,10 @@ class Settings(BaseSettings):
         default=_LIMITS.ping_interval.total_seconds(),
         description="Seconds between pings. A dead client is noticed after three of them.",
     )
+    send_timeout_s: Seconds = Field(
+        default=_LIMITS.send_timeout.total_seconds(),
+        description="Seconds a client may leave a message unread. Longer: stalled clients hold more, for longer.",
+    )
     header_timeout_s: Seconds = Field(
         default=_LIMITS.header_timeout.total_seconds(),
         description="Seconds a client has for its request headers. Longer: slow clients hold more.",
@@ -303,6 +317,9 @@ class Settings(BaseSettings):
             self.stripe_webhook_secret.get_secret_value()
         ):
             raise ValueError("set both SPACES_STRIPE_SECRET_KEY and SPACES_STRIPE_WEBHOOK_SECRET, or neither")
+        if self.trusted_documents_required and not self.trusted_documents:
+            raise ValueError("SPACES_TRUSTED_DOCUMENTS_REQUIRED needs a file in SPACES_TRUSTED_DOCUMENTS")
+        self.manifest()  # so that a wrong one is told before anything starts
         return self
 
     @property
@@ -327,6 +344,10 @@ class Settings(BaseSettings):
     def sender(self) -> str:
         """Whom mails are from, and whom operators of push services can write to."""
         return self.mail_from or f"spaces@{urlsplit(self.public).hostname or 'localhost'}"
+
+    def manifest(self) -> dict[str, str]:
+        """The trusted documents by their hash. Raises ValueError for a file that is none of the kind."""
+        return read_manifest(Path(self.trusted_documents)) if self.trusted_documents else {}
 
     def rules(self) -> Rules:
         """The numbers that services apply."""
@@ -353,6 +374,10 @@ class Settings(BaseSettings):
             expiring_ahead=timedelta(days=self.expiring_days),
             notices_lapse_after=timedelta(hours=self.notices_lapse_hours),
             private_push=self.push_private_addresses,
+            webhooks=self.webhooks_per_account,
+            webhook_retry_for=timedelta(hours=self.webhook_retry_hours),
+            webhook_overlap=timedelta(hours=self.webhook_overlap_hours),
+            webhook_deliveries_kept=timedelta(days=self.webhook_delivery_days),
             leap_believed_after=timedelta(minutes=self.clock_leap_minutes),
             retention=RetentionPolicy(
                 public_for=timedelta(days=self.public_days), review_for=timedelta(days=self.review_days)
@@ -374,6 +399,9 @@ class Settings(BaseSettings):
             operations_per_minute_address=self.operations_per_minute_address,
             rate_limit_enabled=self.rate_limit_enabled,
             introspection=self.introspection,
+            suggestions=self.suggestions,
+            trusted_only=self.trusted_documents_required,
+            persisted_documents=self.persisted_documents,
             body_bytes=self.body_bytes,
             tokens=self.tokens,
             depth=self.depth,
@@ -384,6 +412,7 @@ class Settings(BaseSettings):
             sockets_per_person=self.sockets_per_person,
             init_timeout=timedelta(seconds=self.init_timeout_s),
             ping_interval=timedelta(seconds=self.ping_interval_s),
+            send_timeout=timedelta(seconds=self.send_timeout_s),
             header_timeout=timedelta(seconds=self.header_timeout_s),
             body_timeout=timedelta(seconds=self.body_timeout_s),
         )

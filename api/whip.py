@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.graphql.door import bearer_token
-from api.settings import IceLink
+from api.ice import IceLink
 from media.engine import PublishAnswer
 from media.trickle import MAX_FRAGMENT_BYTES, FragmentRefused, ice_ufrag, parse_fragment
 from services import ingest

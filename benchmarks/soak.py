@@ -5,9 +5,6 @@ process's own ticks; what it dropped are packets that came and were not heard, a
 """
 
 import asyncio
-import os
-import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +16,8 @@ from typing import Any
 import httpx
 import orjson
 
+from benchmarks.served import PATIENCE_S, Server, process
+
 ROOMS = 20
 SPEAKERS = 3
 SECONDS = 600.0
@@ -26,8 +25,6 @@ SECONDS = 600.0
 SETTLE_S = 60.0
 SAMPLE_S = 5.0
 REQUESTS_PER_S = 20
-_PATIENCE_S = 60.0
-_ROOT = Path(__file__).parent.parent
 _CARDS = "{ timeline(first: 20) { edges { node { id createdAt space { title state isRecording } } } } }"
 _SPACE = "query($id: ID!) { space(id: $id) { title isRecording participantCount recording { status durationMs } } }"
 
@@ -44,8 +41,8 @@ async def soak(
 ) -> dict[str, list[dict[str, Any]]]:
     """So many rooms with so many speakers each, for so long after they have settled."""
     with tempfile.TemporaryDirectory() as folder:
-        server = _Server(Path(folder))
-        crowd = await _process("benchmarks.talkers", Path(folder))
+        server = Server(Path(folder))
+        crowd = await process("benchmarks.talkers", Path(folder))
         try:
             await server.start()
             async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
@@ -72,7 +69,7 @@ async def soak(
     return {"soak": [{"rooms": rooms, "speakers": speakers, **measured, **lengths}]}
 
 
-async def _measure(server: "_Server", house: "_House", *, say: Say, seconds: float) -> dict[str, Any]:
+async def _measure(server: Server, house: "_House", *, say: Say, seconds: float) -> dict[str, Any]:
     before = await house.metrics()
     begun_s, (cpu_ms, waited_ms) = time.monotonic(), server.cpu_ms()
     asking = asyncio.create_task(house.ask_on(), name="requests")
@@ -88,11 +85,7 @@ async def _measure(server: "_Server", house: "_House", *, say: Say, seconds: flo
     after = await house.metrics()
     late = {bound: after["late"][bound] - before["late"][bound] for bound in after["late"]}
     took = sorted(house.took_ms)
-    third = max(1, len(memory) // 3)
-    growth = [
-        sum(row[which] for row in memory[-third:]) / third - sum(row[which] for row in memory[:third]) / third
-        for which in (0, 1)
-    ]
+    of_server, of_media = ([row[which] for row in memory] for which in (0, 1))
     return {
         "seconds": round(passed_s),
         "cpu_ms_per_s": round((server.cpu_ms()[0] - cpu_ms) / passed_s),
@@ -107,10 +100,19 @@ async def _measure(server: "_Server", house: "_House", *, say: Say, seconds: flo
         "api_p50_ms": round(took[len(took) // 2], 1),
         "api_p99_ms": round(took[int(len(took) * 0.99)], 1),
         "media_mb": round(memory[-1][1], 1),
-        "media_growth_mb": round(growth[1], 1),
+        "media_growth_mb": growth_mb(of_media, since_third=0),
+        "media_growth_after_middle_mb": growth_mb(of_media, since_third=1),
         "server_mb": round(memory[-1][0], 1),
-        "server_growth_mb": round(growth[0], 1),
+        "server_growth_mb": growth_mb(of_server, since_third=0),
+        "server_growth_after_middle_mb": growth_mb(of_server, since_third=1),
     }
+
+
+def growth_mb(samples: list[float], *, since_third: int) -> float:
+    """From the mean of a third (0 is the first) to that of the last."""
+    third = max(1, len(samples) // 3)
+    before, after = samples[since_third * third :][:third], samples[-third:]
+    return round(sum(after) / len(after) - sum(before) / len(before), 1) if before else 0.0
 
 
 def percentile(counts: dict[float, float], part: float) -> float:
@@ -232,91 +234,6 @@ class _House:
         return {"gaps": gaps, "shortest_s": round(shortest_ms / 1000, 1)}
 
 
-class _Server:
-    """`spaces serve` on one core, with everything that it starts."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self._port = port
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self._process = await _process(
-            "api.cli",
-            self._folder,
-            "serve",
-            core=min(os.sched_getaffinity(0)),
-            SPACES_DATA_DIR=str(self._folder / "data"),
-            SPACES_PORT=str(self._port),
-            SPACES_PUBLIC_URL=self.url,
-            SPACES_RATE_LIMIT_ENABLED="false",
-            SPACES_LOG_LEVEL="WARNING",
-        )
-        async with asyncio.timeout(_PATIENCE_S), httpx.AsyncClient(base_url=self.url) as http:
-            while True:
-                with suppress(httpx.TransportError):
-                    if (await http.get("/readyz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.1)
-
-    async def stop(self) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.terminate()
-            await self._process.wait()
-
-    @property
-    def _pids(self) -> tuple[int, int]:
-        assert self._process is not None
-        own = self._process.pid
-        children = [path.read_text().split() for path in Path(f"/proc/{own}/task").glob("*/children")]
-        return own, int(next(pid for pids in children for pid in pids))
-
-    def memory_mb(self) -> tuple[float, float]:
-        """Resident, of server and media process."""
-        lines = [Path(f"/proc/{pid}/status").read_text().splitlines() for pid in self._pids]
-        server, media = (
-            int(next(line for line in found if line.startswith("VmRSS")).split()[1]) for found in lines
-        )
-        return server / 1024, media / 1024
-
-    def cpu_ms(self) -> tuple[float, float]:
-        """Of both, since their start: used, and waited for while something else ran on the core."""
-        threads = [thread for pid in self._pids for thread in Path(f"/proc/{pid}/task").iterdir()]
-        spent = [(thread / "schedstat").read_text().split() for thread in threads]
-        return sum(int(row[0]) for row in spent) / 1e6, sum(int(row[1]) for row in spent) / 1e6
-
-    def kernel_drops(self) -> int:
-        """Datagrams that the kernel threw away because the media process did not read in time."""
-        links = Path(f"/proc/{self._pids[1]}/fd").iterdir()
-        sockets = {str(link.readlink())[8:-1] for link in links if "socket:" in str(link.readlink())}
-        rows = [
-            line.split()
-            for table in ("udp", "udp6")
-            for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-        ]
-        return sum(int(row[12]) for row in rows if row[9] in sockets)
-
-
-async def _process(
-    module: str, folder: Path, *arguments: str, core: int | None = None, **environment: str
-) -> asyncio.subprocess.Process:
-    pin = ["taskset", "-c", str(core)] if core is not None else []
-    with (folder / f"{module}.err").open("ab") as errors:
-        return await asyncio.create_subprocess_exec(
-            *(*pin, sys.executable, "-m", module, *arguments),
-            env={**os.environ, "PYTHONPATH": str(_ROOT), **environment},
-            cwd=_ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-        )
-
-
 async def _tell(process: asyncio.subprocess.Process, line: bytes) -> None:
     assert process.stdin is not None
     process.stdin.write(line + b"\n")
@@ -325,7 +242,7 @@ async def _tell(process: asyncio.subprocess.Process, line: bytes) -> None:
 
 async def _hear(process: asyncio.subprocess.Process, what: str) -> dict[str, Any]:
     assert process.stdout is not None
-    async with asyncio.timeout(_PATIENCE_S * 4):
+    async with asyncio.timeout(PATIENCE_S * 4):
         told: dict[str, Any] = orjson.loads(await process.stdout.readline())
     assert what in told, told
     return told

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from media.plain import opener
+
 CHUNK_BYTES = 256 * 1024
 
 
@@ -52,6 +54,6 @@ def _pieces(content: Path | bytes) -> Iterator[bytes]:
     if isinstance(content, bytes):
         yield content
         return
-    with content.open("rb") as file:
+    with open(content, "rb", opener=opener) as file:
         while piece := file.read(CHUNK_BYTES):
             yield piece

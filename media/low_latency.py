@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, PART_FRAMES, TIMESCALE_HZ, Fragment, begins, scan_parts
+from media.plain import opener
 
 PART_TARGET_S = PART_FRAMES * FRAME_SAMPLES / TIMESCALE_HZ
 # Three parts and some: they come at the ticker's pace. At least three are recommended (section 4.4.3.8).
@@ -141,7 +142,7 @@ def _of_first_fragment(data: memoryview) -> list[Fragment]:
 
 def _read(path: Path, *, start: int, end: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=opener) as file:
             file.seek(start)
             return file.read(end - start)
     except FileNotFoundError:

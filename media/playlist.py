@@ -16,6 +16,7 @@ from media.engine import LiveFragment, LiveWindow
 from media.low_latency import VERSION as LOW_LATENCY_VERSION
 from media.low_latency import Edge, low_latency, skippable
 from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, TIMESCALE_HZ, Fragment
+from media.plain import read_bytes, stat_of
 
 PROGRAMME = "programme.mp4"
 PLAYLIST = "programme.m3u8"
@@ -117,8 +118,8 @@ def read_index(directory: str | Path) -> Index:
     """
     folder = Path(directory)
     try:
-        text = (folder / PLAYLIST).read_text("ascii", errors="replace")
-        file_bytes = (folder / PROGRAMME).stat().st_size
+        text = read_bytes(folder / PLAYLIST).decode("ascii", errors="replace")
+        file_bytes = stat_of(folder / PROGRAMME).st_size
     except FileNotFoundError:
         return EMPTY_INDEX
     return parse_index(text, file_bytes=file_bytes)

@@ -11,6 +11,7 @@ import logging
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from media.control import RemoteEngine, serve_engine
@@ -27,6 +28,8 @@ START_TIMEOUT_S = 10.0
 SUSPEND_TIMEOUT_S = 0.8
 END_TIMEOUT_S = 1.2
 STREAM_LIMIT_BYTES = 256 * 1024
+# Each waits for the disk most of its time. Python's own number grows with the cores, and each thread keeps memory.
+_DISK_THREADS = 8
 _PR_SET_PDEATHSIG = 1
 
 
@@ -86,6 +89,8 @@ def new_engine(*, ice: IceConfig, limits: EngineLimits) -> "LocalEngine":
     import media.session  # noqa: F401
     from media.local import LocalEngine
 
+    disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk")
+    asyncio.get_running_loop().set_default_executor(disk)
     return LocalEngine(ice=ice, limits=limits, now_ms=_wall_ms)
 
 

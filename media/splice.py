@@ -7,6 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from media.mp4 import Fragment, shift_times
+from media.plain import opener
 from media.playlist import Index
 
 _CHUNK_BYTES = 256 * 1024
@@ -31,7 +32,7 @@ class Splice:
 
     def read(self, path: Path, start: int, end: int) -> Iterator[bytes]:
         """Bytes `start` up to, not including, `end`, in pieces. Ends short when the file goes meanwhile. Blocks."""
-        with path.open("rb") as file:
+        with open(path, "rb", opener=opener) as file:
             if start < self._init_bytes:
                 yield file.read(self._init_bytes)[start:end]
             at = max(start, self._init_bytes)

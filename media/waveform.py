@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from media.opus import SAMPLE_RATE_HZ, Pcm
+from media.plain import read_bytes
 
 PEAKS = "peaks.bin"
 PEAK_SAMPLES = SAMPLE_RATE_HZ // 20
@@ -60,7 +61,7 @@ def waveform(directory: str | Path, points: int) -> tuple[int, ...]:
     Zeros when there is no audio; a short recording's peaks repeat.
     """
     try:
-        peaks = np.frombuffer((Path(directory) / PEAKS).read_bytes(), np.uint8)
+        peaks = np.frombuffer(read_bytes(Path(directory) / PEAKS), np.uint8)
     except FileNotFoundError:
         peaks = np.zeros(0, np.uint8)
     if not len(peaks) or points <= 0:

@@ -26,6 +26,7 @@ TABLES = (
     "delivery",
     "follow",
     "idempotency_key",
+    "identity",
     "invitation",
     "legal_hold",
     "listening",
@@ -53,6 +54,8 @@ TABLES = (
     "ticket",
     "timeline_event",
     "timeline_item",
+    "webhook",
+    "webhook_delivery",
 )
 # FULL: a commit that was answered survives a power cut. One writer waits this long for another process.
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": 5000, "foreign_keys": "ON"}

@@ -4,7 +4,9 @@ The stock client begins with a read lock. A transaction that reads first and wri
 ("database is locked") when another process has written in between, and no timeout helps.
 """
 
+import asyncio
 import sqlite3
+from contextlib import suppress
 from typing import Any, cast
 
 from tortoise.backends.base.client import TransactionalDBClient, TransactionContext
@@ -19,10 +21,20 @@ class _Transaction(SqliteTransactionWrapper):
 
     async def begin(self) -> None:
         """Take the write lock. Raises OperationalError when `busy_timeout` has passed."""
+        begun = asyncio.create_task(self._begin(), name="begin")
         try:
-            await self._connection.execute("BEGIN IMMEDIATE")
+            await asyncio.shield(begun)
         except sqlite3.OperationalError as error:
             raise OperationalError(error) from error
+        except asyncio.CancelledError:
+            # The connection's thread begins it all the same, and nobody would ever end it.
+            with suppress(sqlite3.OperationalError):
+                await begun
+                await self._connection.rollback()
+            raise
+
+    async def _begin(self) -> None:
+        await self._connection.execute("BEGIN IMMEDIATE")
 
 
 class _Context(SqliteTransactionContext):

@@ -18,6 +18,8 @@ from models.space_event import SpaceEventKind
 from models.ticket import TicketStatus
 from models.timeline_event import TimelineEventKind
 from models.timeline_item import TimelineItemKind
+from models.webhook import WebhookEvent
+from models.webhook_delivery import DeliveryState
 from services.errors import ErrorCode
 
 E = TypeVar("E", bound=type[Enum])
@@ -204,6 +206,27 @@ _describe(
     AUDIO_PUBLISH="Enter Spaces and speak in them.",
     WEBHOOKS="Create, change and delete webhooks.",
     MODERATION="Moderate; with READ also see what moderators see.",
+)
+_describe(
+    WebhookEvent,
+    "What a webhook is called for.",
+    SPACE_STARTED="A Space was launched.",
+    SPACE_ENDED="A live Space has ended.",
+    RECORDING_STARTED="The first audio is recorded. It comes before RECORDING_AVAILABLE at the latest.",
+    RECORDING_AVAILABLE="A recording can be played.",
+    RECORDING_SHARED="Somebody has shared a recording.",
+    RECORDING_DELETED="The host has deleted a recording.",
+    RECORDING_EXPIRED="The public time of a recording is over.",
+    RECORDING_TAKEN_DOWN="A moderator took a recording down.",
+    RECORDING_PURGED="No byte of a recording is left.",
+    RECORDING_FAILED="There is nothing to play: no audio was received, or it is missing from the store.",
+)
+_describe(
+    DeliveryState,
+    "How far a delivery of a webhook is.",
+    PENDING="It waits for its turn, or for its next attempt.",
+    DELIVERED="The receiver has answered 2xx.",
+    FAILED="It was given up: no attempt succeeded in time, or the receiver is gone. See redeliverWebhook.",
 )
 _describe(
     Suspension,

@@ -7,13 +7,14 @@ from uuid import UUID
 import strawberry
 
 from services.errors import NotFound
+from services.outward import global_id
 
 _LONGEST = 200
 
 
 def pack(type_name: str, key: UUID | int) -> strawberry.ID:
     """The global id of one object."""
-    return strawberry.ID(base64.urlsafe_b64encode(f"{type_name}:{key}".encode()).rstrip(b"=").decode())
+    return strawberry.ID(global_id(type_name, key))
 
 
 def read_any(global_id: str) -> tuple[str, str]:

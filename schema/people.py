@@ -20,7 +20,7 @@ from schema.context import Context, Info
 from schema.nodes import Node, RowType
 from schema.rows import Connected, Wanted
 from schema.sources import column, computed, exists, newest_first, page_of, relation
-from services import avatars, rollout, tokens
+from services import avatars, rollout, tokens, webhooks
 
 if TYPE_CHECKING:
     from schema.integrations import AccessToken
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from schema.recordings import Recording
     from schema.spaces import Invitation, Space
     from schema.tickets import Ticket
+    from schema.webhooks import Webhook
 
 _FOLLOWERS = newest_first(Follow, "followee_id")
 _FOLLOWING = newest_first(Follow, "follower_id")
@@ -141,6 +142,10 @@ class Viewer:
         root: Any,
     ) -> list[Annotated["AccessToken", strawberry.lazy("schema.integrations")]]:
         return await tokens.all_of(root.id)  # type: ignore[return-value]
+
+    @strawberry.field(description="The viewer's webhooks, the newest first.")
+    async def webhooks(root: Any) -> list[Annotated["Webhook", strawberry.lazy("schema.webhooks")]]:
+        return await webhooks.all_of(root.id)  # type: ignore[return-value]
 
     @strawberry.field(description="The viewer's tickets, the newest first.")
     async def tickets(

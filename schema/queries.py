@@ -23,6 +23,8 @@ from models.space import Space as SpaceRow
 from models.space import SpaceState
 from models.ticket import Ticket as TicketRow
 from models.timeline_item import TimelineItem as TimelineItemRow
+from models.webhook import Webhook as WebhookRow
+from models.webhook_delivery import WebhookDelivery as WebhookDeliveryRow
 from schema import ids
 from schema.connections import After, Connection, Edge, First, PageInfo, connection_of
 from schema.context import Context, Info
@@ -51,6 +53,8 @@ _NODES: dict[str, type[Model]] = {
     "Invitation": InvitationRow,
     "AuditEntry": AuditRow,
     "AccessToken": AccessTokenRow,
+    "Webhook": WebhookRow,
+    "WebhookDelivery": WebhookDeliveryRow,
 }
 _NOTHING = Q(id__isnull=True)
 _BY_CREATION = Order(column="created_at")

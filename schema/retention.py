@@ -69,7 +69,7 @@ OPENINGS = Connected(model=OpeningRow, parent="recording_id", order=Order(column
 
 async def openings_of(row: RecordingRow, context: Context) -> Sequence[OpeningRow]:
     """Openings of the review copy, for the host once the case is closed, and for moderators; else none."""
-    if not context.viewer.is_moderator and context.viewer.id != row.host_id:
+    if not context.viewer.is_moderator and not context.viewer.is_account(row.host_id):
         return []
     return (await context.rows.page(OPENINGS, row.id, Wanted(first=_MOST_OPENINGS))).rows
 
@@ -77,7 +77,7 @@ async def openings_of(row: RecordingRow, context: Context) -> Sequence[OpeningRo
 async def retention_of(row: RecordingRow, context: Context) -> Retention | None:
     """The two clocks for the host and moderators; None to others."""
     viewer = context.viewer
-    if not viewer.is_moderator and viewer.id != row.host_id:
+    if not viewer.is_moderator and not viewer.is_account(row.host_id):
         return None
     clocks = retention.deadlines(row, context.house.policies.of(row), context.now)
     return Retention(

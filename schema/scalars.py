@@ -7,14 +7,12 @@ from typing import NewType
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
+from services.outward import instant
+
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)")
 _MOST_BYTES = 2**53
 
 ByteCount = NewType("ByteCount", int)
-
-
-def _write_instant(value: datetime) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
 
 
 def _read_instant(value: object) -> datetime:
@@ -37,7 +35,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description="ISO 8601 time in UTC with milliseconds, such as `2026-01-31T18:00:00.000Z`.",
-        serialize=_write_instant,
+        serialize=instant,
         parse_value=_read_instant,
         specified_by_url="https://scalars.graphql.org/andimarek/date-time",
     ),

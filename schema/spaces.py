@@ -173,13 +173,13 @@ async def _managed(row: ParticipantRow, context: Context) -> bool:
 
 
 async def _platform(row: ParticipantRow, context: Context) -> Platform | None:
-    if row.account_id == context.viewer.id or await _managed(row, context):
+    if context.viewer.is_account(row.account_id) or await _managed(row, context):
         return row.platform
     return None
 
 
 async def _acknowledged_at(row: ParticipantRow, context: Context) -> datetime | None:
-    if row.account_id == context.viewer.id or context.viewer.is_moderator:
+    if context.viewer.is_account(row.account_id) or context.viewer.is_moderator:
         return row.acknowledged_at
     mine = await context.rows.one(_MINE, row.space_id)
     return row.acknowledged_at if mine is not None and mine.role is ParticipantRole.HOST else None

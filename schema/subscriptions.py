@@ -9,8 +9,10 @@ from schema import ids
 from schema.connections import After, Edge
 from schema.context import Info
 from schema.events import RecordingStatusEvent, SpaceEvent, TimelineEvent
+from schema.following import following
 from schema.notifications import Notification, edge_of
-from services import live, notifications
+from services import notifications
+from services.live import RecordingStream, SpaceStream, TimelineStream
 
 _SpaceId = Annotated[strawberry.ID, strawberry.argument(description="The Space.")]
 
@@ -23,35 +25,28 @@ class Subscription:
         description="The live state of a Space's recording: the state now, at once, and then every change; while"
         " RECORDING, at least once a second."
     )
-    async def recording_status(
+    def recording_status(
         root: Any, info: Info, space_id: _SpaceId, after: After = strawberry.UNSET
     ) -> AsyncGenerator[RecordingStatusEvent, None]:
-        context = info.context
-        key = ids.read(space_id, "Space", path="spaceId")
-        async for event in live.follow_recording(context.house, context.viewer, key, after or None):
-            context.refresh()
-            yield event  # type: ignore[misc]
+        return following(
+            info.context, lambda: RecordingStream(ids.read(space_id, "Space", path="spaceId")), after
+        )
 
     @strawberry.subscription(description="Everything that changes in a Space.")
-    async def space_updates(
+    def space_updates(
         root: Any, info: Info, space_id: _SpaceId, after: After = strawberry.UNSET
     ) -> AsyncGenerator[SpaceEvent, None]:
-        context = info.context
-        key = ids.read(space_id, "Space", path="spaceId")
-        async for event in live.follow_space(context.house, context.viewer, key, after or None):
-            context.refresh()
-            yield event  # type: ignore[misc]
+        return following(
+            info.context, lambda: SpaceStream(ids.read(space_id, "Space", path="spaceId")), after
+        )
 
     @strawberry.subscription(
         description="New, changed and removed cards on the viewer's timeline (anonymous: the public one)."
     )
-    async def timeline_updates(
+    def timeline_updates(
         root: Any, info: Info, after: After = strawberry.UNSET
     ) -> AsyncGenerator[TimelineEvent, None]:
-        context = info.context
-        async for event in live.follow_timeline(context.house, context.viewer, after or None):
-            context.refresh()
-            yield event  # type: ignore[misc]
+        return following(info.context, TimelineStream, after)
 
     @strawberry.subscription(
         description="The viewer's notifications as they come; with `after`, every one since that cursor first."

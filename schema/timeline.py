@@ -27,7 +27,7 @@ def _url(row: TimelineItemRow, context: Context) -> str:
 
 
 def _can_delete(row: TimelineItemRow, context: Context) -> bool:
-    return row.author_id == context.viewer.id and row.kind in SHARE_KINDS
+    return context.viewer.is_account(row.author_id) and row.kind in SHARE_KINDS
 
 
 @strawberry.type(

@@ -18,7 +18,7 @@ from models.lookup import signed_in
 from models.search_word import WordKind
 from models.session import Session
 from models.together import fetch
-from services import search, text, tokens, visibility
+from services import handles, identities, openid, search, text, tokens, visibility
 from services.bus import person_topic
 from services.changes import change, new_id
 from services.errors import Conflict, Forbidden, NotFound, RateLimited, Unauthenticated
@@ -74,6 +74,8 @@ async def authenticate(house: House, token: str | None, *, address: str) -> View
 
 
 async def _identified(house: House, token: str) -> Viewer | None:
+    if openid.is_one(token):
+        return await identities.viewer_of(house, token)
     if token.startswith(tokens.PREFIX):
         shown = await tokens.used(house, token)
         if shown is None:
@@ -111,10 +113,10 @@ async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, passw
     name = text.line(name, "name", most=100)
     text.password(password, "password")
     _spend(house, f"sign-up:{viewer.address}", house.rules.sign_ups_per_hour, _HOUR_S)
-    await _require_free(handle)
+    await handles.require_free(handle)
     hashed = await asyncio.to_thread(_hasher(house.rules.password_hash_mib).hash, password.encode())
     async with change(house) as made:
-        await _require_free(handle)
+        await handles.require_free(handle)
         account = await Account.create(
             id=new_id(),
             handle=handle,
@@ -125,18 +127,6 @@ async def sign_up(house: House, viewer: Viewer, *, handle: str, name: str, passw
         )
         await search.index(WordKind.ACCOUNT, account.id, handle, name)
         return await _open_session(house, account, made.now)
-
-
-async def _require_free(handle: str) -> None:
-    """A handle that somebody has, or had before they went, is nobody else's."""
-    key = handle.lower()
-    if key == "deleted" or await Account.exists(handle_key__in=[key, spent_handle_key(key)]):
-        raise Conflict(f"The handle '{handle}' is taken. Choose another.", path=["handle"])
-
-
-def spent_handle_key(handle_key: str) -> str:
-    """What stands in place of a deleted account's handle."""
-    return "-" + hashlib.sha256(b"spent handle " + handle_key.encode()).hexdigest()[:39]
 
 
 async def sign_in(house: House, *, handle: str, password: str) -> SignedIn:
@@ -166,6 +156,8 @@ async def change_password(house: House, viewer: Viewer, *, current: str, new: st
     """Change the password; every other session of the account ends."""
     account = viewer.signed_in()
     text.password(new, "newPassword")
+    if not account.password_hash:
+        raise Forbidden("This account signs in at its provider and has no password. Change it there.")
     await confirm(house, account, current, field="currentPassword")
     hashed = await asyncio.to_thread(_hasher(house.rules.password_hash_mib).hash, new.encode())
     async with change(house) as made:
@@ -190,7 +182,8 @@ async def _guess(house: House, key: str, *, handle: str, password: str) -> Accou
     handle_key = text.handle_key(handle)
     account = await Account.get_or_none(handle_key=handle_key, deleted_at=None) if handle_key else None
     hasher = _hasher(house.rules.password_hash_mib)
-    hashed = account.password_hash if account else await asyncio.to_thread(_nobodys_hash, hasher)
+    # An account without a password, of a provider's, takes as long too.
+    hashed = (account.password_hash if account else "") or await asyncio.to_thread(_nobodys_hash, hasher)
     if not await asyncio.to_thread(_verify, hasher, hashed, password) or account is None:
         house.limiter.check(key, limit=limit, per_seconds=window)
         raise Unauthenticated("Handle or password is wrong. Check both and try again.")
@@ -205,13 +198,15 @@ def _verify(hasher: PasswordHasher, hashed: str, password: str) -> bool:
 
 
 async def sign_out(house: House, viewer: Viewer, *, everywhere: bool) -> None:
-    """End this session, or every one of the account."""
+    """End this session, or every one of the account. A provider's tokens end all together."""
     account = viewer.signed_in()
     async with change(house) as made:
         if everywhere:
             await Session.filter(account_id=account.id).delete()
         else:
             await Session.filter(id=viewer.session_id).delete()
+        if everywhere or viewer.proof is not None:
+            await identities.end_tokens(account.id, made.now)
         made.topics.add(person_topic(account.id))
 
 

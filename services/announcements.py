@@ -3,8 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-from tortoise.expressions import Q
-
 from models.account import Account, Suspension
 from models.announcement import Announcement
 from models.block import Block
@@ -50,28 +48,6 @@ async def _put(made: Change, kind: NotificationKind, space_id: UUID, due_at: dat
     if due_at >= made.now:
         await Announcement.create(id=new_id(), kind=kind, space_id=space_id, due_at=due_at)
         made.topics.add(POST)
-
-
-async def next_due() -> datetime | None:
-    """When the next one is to be told."""
-    first = await Announcement.all().order_by("due_at").first()
-    if first is None:
-        return None
-    return max(first.due_at, first.lease_until) if first.lease_until else first.due_at
-
-
-async def claim(house: House, owner: str, *, most: int) -> list[UUID]:
-    """Lease what is due to one worker."""
-    now = house.clock.now()
-    free = Q(lease_until=None) | Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * house.rules.lease_for)
-    due = Announcement.filter(free, due_at__lte=now)
-    ids = list(await due.order_by("due_at").limit(most).values_list("id", flat=True))
-    if not ids:
-        return []
-    until = now + house.rules.lease_for
-    await due.filter(id__in=ids).update(lease_owner=owner, lease_until=until)
-    mine = Announcement.filter(id__in=ids, lease_owner=owner, lease_until=until)
-    return list(await mine.order_by("due_at").values_list("id", flat=True))  # type: ignore[arg-type]
 
 
 async def announce(house: House, announcement_id: UUID, owner: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +12,12 @@ import orjson
 from media.archive import Entry
 from media.journal import JOURNAL, Journal, Spoke, TrackFile, parse
 from media.ogg import whole_bytes
+from media.plain import is_there, read_bytes
 from media.playlist import PROGRAMME
 from models.account import Account
 from models.recording import ICON_ON, Recording, RecordingStatus
 from services import playback
-from services.errors import InvalidInput
+from services.errors import InvalidInput, Unavailable
 from services.house import House
 from services.links import LinkKind
 from services.retention import status_at
@@ -64,7 +65,7 @@ async def turns_of(house: House, viewer: Viewer, recording: Recording) -> list[T
     if status_at(recording, house.clock.now()) not in _TOLD_WHILE:
         return []
     journal = await _read_journal(house.recording_dir(recording.id))
-    since_ms = 0 if viewer.id == recording.host_id else recording.start_offset_ms
+    since_ms = 0 if viewer.is_account(recording.host_id) else recording.start_offset_ms
     return [_turn(spoke) for spoke in journal.spoke if spoke.end_ms > since_ms]
 
 
@@ -87,6 +88,8 @@ async def open_archive(house: House, token: str) -> Archive:
     """What an archive link opens. Raises LinkForged (403) or LinkGone (410)."""
     stored = await playback.open_recording(house, token, LinkKind.ARCHIVE)
     recording = await Recording.get(id=stored.recording_id)
+    if not await asyncio.to_thread(is_there, stored.directory / PROGRAMME):
+        raise Unavailable("The store does not have this audio at present. Try again later.")
     journal = await _read_journal(stored.directory)
     tracks = await asyncio.to_thread(_readable, stored.directory, journal.tracks)
     spoken = {spoke.participant_id for spoke in journal.spoke}
@@ -105,7 +108,7 @@ async def open_archive(house: House, token: str) -> Archive:
 async def _read_journal(directory: Path) -> Journal:
     def read() -> Journal:
         try:
-            return parse((directory / JOURNAL).read_bytes())
+            return parse(read_bytes(directory / JOURNAL))
         except FileNotFoundError:
             return Journal()
 
@@ -117,13 +120,23 @@ def _readable(directory: Path, tracks: tuple[TrackFile, ...]) -> list[TrackFile]
     return [
         track
         for track in tracks
-        if (directory / track.file).is_file() and whole_bytes(directory / track.file)
+        if _lies_inside(track.file)
+        and is_there(directory / track.file)
+        and whole_bytes(directory / track.file)
     ]
+
+
+def _lies_inside(file: str) -> bool:
+    """Whether the journal names a file of the recording's own folder."""
+    path = PurePosixPath(file)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 async def own_tracks(house: House, recording_id: UUID, account_id: UUID | None) -> list[Entry]:
     """The tracks of one speaker in one recording, for the speaker."""
     directory = house.recording_dir(recording_id)
+    if not await asyncio.to_thread(is_there, directory / PROGRAMME):
+        return []
     journal = await _read_journal(directory)
     mine = tuple(track for track in journal.tracks if track.participant_id == str(account_id))
     return [

@@ -1,7 +1,7 @@
 """Wake-ups inside one process. Rows are the truth: a wake-up says only that a look is worth it."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -10,6 +10,8 @@ TIMELINE = "timeline"
 PAYMENTS = "payments"
 # Woken when something is to be told, or to leave the house.
 POST = "post"
+# Woken when a webhook is to be called.
+HOOKS = "hooks"
 # Woken when something may become due earlier than was thought.
 DEADLINES = "deadlines"
 
@@ -22,6 +24,11 @@ def space_topic(space_id: UUID) -> str:
 def person_topic(account_id: UUID) -> str:
     """Woken when sessions of one account end."""
     return f"person:{account_id}"
+
+
+def sight_topic(account_id: UUID) -> str:
+    """Woken when one account may see others than before."""
+    return f"sight:{account_id}"
 
 
 def notice_topic(account_id: UUID) -> str:
@@ -50,6 +57,18 @@ class Ear:
         return True
 
 
+class Bell(Ear):
+    """Calls a function at every wake-up, at once."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        # Nobody waits for it.
+        self._call = call
+
+    def wake(self) -> None:
+        """Call it."""
+        self._call()
+
+
 class Bus:
     """Topics and who listens to them."""
 
@@ -59,7 +78,7 @@ class Bus:
     def wake(self, topics: Iterable[str]) -> None:
         """Wake everyone who listens to one of the topics."""
         for topic in topics:
-            for ear in self._ears.get(topic, ()):
+            for ear in list(self._ears.get(topic, ())):
                 ear.wake()
 
     def listeners(self, topic: str) -> int:
@@ -70,11 +89,19 @@ class Bus:
     def listen(self, topic: str) -> Iterator[Ear]:
         """An ear for one topic, for as long as the block lasts."""
         ear = Ear()
-        ears = self._ears.setdefault(topic, set())
-        ears.add(ear)
+        self.add(topic, ear)
         try:
             yield ear
         finally:
-            ears.discard(ear)
-            if not ears:
-                self._ears.pop(topic, None)
+            self.remove(topic, ear)
+
+    def add(self, topic: str, ear: Ear) -> None:
+        """Let an ear hear a topic until it is removed."""
+        self._ears.setdefault(topic, set()).add(ear)
+
+    def remove(self, topic: str, ear: Ear) -> None:
+        """The ear hears the topic no more."""
+        ears = self._ears.get(topic, set())
+        ears.discard(ear)
+        if not ears:
+            self._ears.pop(topic, None)

@@ -19,10 +19,12 @@ from models.space import Space
 from models.space_event import SpaceEvent, SpaceEventKind
 from models.timeline_event import TimelineEvent, TimelineEventKind
 from models.timeline_item import TimelineItem
-from services.bus import DEADLINES, TIMELINE, space_topic
+from services.bus import DEADLINES, HOOKS, TIMELINE, space_topic
 from services.deadline import NEVER, next_of
 from services.errors import NotFound
 from services.house import House
+from services.links import LinkSigner
+from services.outbox import Outbox
 from services.rules import Rules
 
 T = TypeVar("T")
@@ -31,10 +33,11 @@ _ATTEMPTS = 4
 
 
 class Change:
-    """What one transaction writes for others: events, card events, audit entries, wake-ups."""
+    """What one transaction writes for others: events, card events, calls of webhooks, audit entries, wake-ups."""
 
-    def __init__(self, now: datetime, rules: Rules) -> None:
+    def __init__(self, now: datetime, rules: Rules, links: LinkSigner) -> None:
         self.now = now
+        self.outbox = Outbox(now, rules, links)
         self.topics: set[str] = set()
         self._cards: list[TimelineEvent] = []
         self.due_at = NEVER
@@ -78,6 +81,7 @@ class Change:
         if of_recording:
             kept["recording"] = recording_facts(recording)
         self.topics.add(space_topic(space.id))
+        await self.outbox.heard(space, kind, recording, kept)
         return await SpaceEvent.create(
             space_id=space.id,
             sequence=space.event_sequence,
@@ -174,9 +178,11 @@ async def change(house: House) -> AsyncIterator[Change]:
     Raises Clash when another one got in its way: see `again`.
     """
     async with in_transaction():
-        made = Change(house.clock.now(), house.rules)
+        made = Change(house.clock.now(), house.rules, house.links)
         yield made
         await made.number_cards()
+    if made.outbox.is_full:
+        made.topics.add(HOOKS)
     for attempt in _attempts.get():
         attempt.has_committed = True
     if made.due_at < NEVER:

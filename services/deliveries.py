@@ -8,8 +8,6 @@ killed between sending and writing so down sends again: the message then has the
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from tortoise.expressions import Q
-
 from models.account import Account
 from models.delivery import Channel, Delivery
 from models.mail_address import MailAddress
@@ -30,28 +28,6 @@ _TARGETS: dict[Channel, type[PushSubscription] | type[MailAddress]] = {
     Channel.EMAIL: MailAddress,
 }
 _NOWHERE = "A Space"
-
-
-async def next_due() -> datetime | None:
-    """When the next one is to be tried."""
-    first = await Delivery.all().order_by("due_at").first()
-    if first is None:
-        return None
-    return max(first.due_at, first.lease_until) if first.lease_until else first.due_at
-
-
-async def claim(house: House, owner: str, *, most: int) -> list[UUID]:
-    """Lease what is due to one worker."""
-    now = house.clock.now()
-    free = Q(lease_until=None) | Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * house.rules.lease_for)
-    due = Delivery.filter(free, due_at__lte=now)
-    ids = list(await due.order_by("due_at").limit(most).values_list("id", flat=True))
-    if not ids:
-        return []
-    until = now + house.rules.lease_for
-    await due.filter(id__in=ids).update(lease_owner=owner, lease_until=until)
-    mine = Delivery.filter(id__in=ids, lease_owner=owner, lease_until=until)
-    return list(await mine.order_by("due_at").values_list("id", flat=True))  # type: ignore[arg-type]
 
 
 async def deliver(house: House, delivery_id: UUID, owner: str) -> None:

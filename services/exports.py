@@ -1,5 +1,6 @@
 """Everything that is kept about a person, for that person. A new table about people must be told or left out here."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 
 from media.archive import Entry
+from media.plain import is_there
 from media.playlist import PROGRAMME
 from models.access_token import AccessToken
 from models.account import Account
@@ -20,6 +22,7 @@ from models.avatar import Avatar
 from models.block import Block
 from models.clip import Clip
 from models.follow import Follow
+from models.identity import Identity
 from models.invitation import Invitation
 from models.mail_address import MailAddress
 from models.notification import Notification
@@ -35,6 +38,8 @@ from models.session import Session
 from models.space import Space
 from models.ticket import Ticket
 from models.timeline_item import TimelineItem
+from models.webhook import Webhook
+from models.webhook_delivery import WebhookDelivery
 from services import archives, playback, visibility
 from services.house import House
 from services.links import Link, LinkKind
@@ -51,14 +56,17 @@ class Part:
     without: frozenset[str] = frozenset()
 
 
-_SECRET = frozenset({"token_hash", "secret_hash", "auth", "password_hash", "handle_key"})
+_SECRET = frozenset({"token_hash", "secret_hash", "secrets", "auth", "password_hash", "handle_key"})
 _WORK = frozenset({"lease_owner", "lease_until", "policy_version", "purge_bytes", "purge_sha256"})
 _CASES = frozenset({"has_open_case", "case_deadline", "is_held", "purge_at"})
 
 PARTS = (
     Part(name="account", model=Account, column="id", without=_SECRET),
     Part(name="sessions", model=Session, column="account_id", without=_SECRET),
+    Part(name="identities", model=Identity, column="account_id", without=frozenset({"key"})),
     Part(name="access_tokens", model=AccessToken, column="account_id", without=_SECRET),
+    Part(name="webhooks", model=Webhook, column="account_id", without=_SECRET),
+    Part(name="webhook_deliveries", model=WebhookDelivery, column="account_id", without=_WORK),
     Part(name="following", model=Follow, column="follower_id"),
     Part(name="followers", model=Follow, column="followee_id"),
     Part(name="blocks", model=Block, column="blocker_id"),
@@ -152,6 +160,7 @@ async def _programmes(house: House, account_id: UUID, now: datetime) -> list[Ent
         Entry(name=f"recordings/{one.id}/{PROGRAMME}", content=house.recording_dir(one.id) / PROGRAMME)
         for one in hosted
         if visibility.is_playable(one, now)
+        and await asyncio.to_thread(is_there, house.recording_dir(one.id) / PROGRAMME)
     ]
 
 

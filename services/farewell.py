@@ -29,6 +29,8 @@ from services import (
     avatars,
     clips,
     endings,
+    handles,
+    identities,
     participation,
     people,
     recordings,
@@ -36,9 +38,10 @@ from services import (
     shares,
     spaces,
     tickets,
+    webhooks,
 )
-from services.bus import person_topic
-from services.changes import change
+from services.bus import person_topic, sight_topic
+from services.changes import Change, change
 from services.errors import SpacesError, Unauthenticated
 from services.house import House
 from services.viewers import Viewer
@@ -49,15 +52,19 @@ log = structlog.get_logger(__name__)
 async def delete_account(house: House, viewer: Viewer, *, password: str) -> None:
     """Delete the viewer's account: nameless and signed out at once; its Spaces end and its recordings go."""
     account = viewer.signed_in()
-    await accounts.confirm(house, account, password, field="password")
+    if account.password_hash:
+        await accounts.confirm(house, account, password, field="password")
+    else:
+        identities.confirm(house, viewer, within=house.rules.proven_within, field="password")
     async with change(house) as made:
         row = await Account.select_for_update().get(id=account.id)
         if row.deleted_at is not None:
             raise Unauthenticated
         await Session.filter(account_id=row.id).delete()
         await AccessToken.filter(account_id=row.id).delete()
+        await identities.forget(row.id, made.now)
         await avatars.drop(row.id)
-        await _cut_ties(row.id)
+        await _cut_ties(made, row.id)
         _forget(row)
         row.deleted_at = made.now
         await row.save()
@@ -68,7 +75,7 @@ async def delete_account(house: House, viewer: Viewer, *, password: str) -> None
 
 def _forget(row: Account) -> None:
     """Everything that names the person. The handle's hash stays: nobody else may come back under it."""
-    row.handle_key = accounts.spent_handle_key(row.handle_key)
+    row.handle_key = handles.spent_key(row.handle_key)
     row.handle, row.name, row.bio, row.avatar_digest = "deleted", "", None, None
     row.password_hash = ""
     row.is_moderator = row.records_by_default = False
@@ -76,11 +83,12 @@ def _forget(row: Account) -> None:
     row.is_leaving = True
 
 
-async def _cut_ties(account_id: UUID) -> None:
+async def _cut_ties(made: Change, account_id: UUID) -> None:
     for follow in await Follow.filter(Q(follower_id=account_id) | Q(followee_id=account_id)).order_by("id"):
         await people.end_follow(follow.follower_id, follow.followee_id)
-    await Block.filter(blocker_id=account_id).delete()
-    await Block.filter(blocked_id=account_id).delete()
+    blocks = Block.filter(Q(blocker_id=account_id) | Q(blocked_id=account_id))
+    made.topics |= {sight_topic(one) for row in await blocks for one in (row.blocker_id, row.blocked_id)}
+    await blocks.delete()
     await PlaybackPosition.filter(account_id=account_id).delete()
     await RolloutAllowed.filter(account_id=account_id).delete()
     await Invitation.filter(account_id=account_id).delete()
@@ -99,6 +107,7 @@ async def _stop_telling(account_id: UUID) -> None:
     await PushSubscription.filter(account_id=account_id).delete()
     await MailAddress.filter(account_id=account_id).delete()
     await Notification.filter(account_id=account_id).delete()
+    await webhooks.forget_all(account_id)
 
 
 async def finish(house: House, account_id: UUID) -> None:

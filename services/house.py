@@ -1,5 +1,6 @@
 """What every service needs: the clock, the numbers, the audio plane, the wake-ups, the keys."""
 
+import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,14 @@ from services.deadline import Deadlines
 from services.inventory import Folders, Place
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.openid_keys import Providers
+from services.outbound import Outbound
 from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
 from services.receipts import ReceiptSigner
 from services.rules import Rules
+from services.seals import Sealer
 from services.signing import Signer
 
 
@@ -32,8 +36,9 @@ def _pass(_border: str) -> None:
 class House:
     """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording.
 
-    `payments` is None where every ticket is free. `findings` counts what the reconciler found since the start, by kind;
-    `executed` operations, by how they were executed.
+    `payments` is None where every ticket is free, `providers` where nobody signs in at one. `findings` counts what the
+    reconciler found since the start, by kind; `told` counts what subscriptions cost in looks, executions, messages.
+    `executed` counts operations, by how they were executed. `chance` (0 to 1) jitters pauses.
     """
 
     clock: Clock
@@ -48,12 +53,17 @@ class House:
     receipts: ReceiptSigner
     audit_head: AuditHead
     signer: Signer
+    seals: Sealer
+    outbound: Outbound
     recordings_dir: Path
     payments: PaymentProvider | None = None
+    providers: Providers | None = None
     carriers: Mapping[Channel, Carrier] = field(default_factory=dict)
     border: Callable[[str], None] = _pass
+    chance: Callable[[], float] = random.random
     findings: Counter[str] = field(default_factory=Counter)
     executed: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
 
     @property
     def places(self) -> tuple[Place, ...]:

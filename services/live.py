@@ -1,9 +1,11 @@
 """Following what happens: the state now, then every change, from any cursor, none lost and none twice."""
 
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from tortoise.expressions import Q, Subquery
@@ -22,9 +24,12 @@ from services.house import House
 from services.viewers import Viewer
 from services.visibility import visible_space
 
-_BATCH = 100
+# Stands in a tick for the cursor of whatever its reader heard last, which differs from reader to reader.
+THE_LAST = secrets.token_urlsafe(24)
+# Each who follows and does not read holds so many.
+_BATCH = 20
 # Rows are looked at this often even if a wake-up was lost.
-_POLL_S = 15.0
+POLL_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class Heard:
     """One event of a Space as it is sent: its place, its kind, and facts as they were then."""
 
     cursor: str
+    place: int
     at: datetime
     kind: SpaceEventKind
     space_id: UUID
@@ -44,15 +50,20 @@ class CardHeard:
     """One event of a card as it is sent."""
 
     cursor: str
+    place: int
     at: datetime
     kind: TimelineEventKind
     item_id: UUID | None
+
+
+Event = Heard | CardHeard
 
 
 def heard(event: SpaceEvent) -> Heard:
     """An event row as it is sent."""
     return Heard(
         cursor=EventCursor(stream=event.space_id, sequence=event.sequence, at=event.at).pack(),
+        place=event.sequence,
         at=event.at,
         kind=event.kind,
         space_id=event.space_id,
@@ -88,6 +99,7 @@ async def _snapshot(house: House, space: Space, recording: Recording | None) -> 
     place = EventCursor(stream=space.id, sequence=space.event_sequence, at=max(last.at, now) if last else now)
     return Heard(
         cursor=place.pack(),
+        place=space.event_sequence,
         at=now,
         kind=SpaceEventKind.SNAPSHOT,
         space_id=space.id,
@@ -96,121 +108,191 @@ async def _snapshot(house: House, space: Space, recording: Recording | None) -> 
     )
 
 
-async def follow_space(
-    house: House, viewer: Viewer, space_id: UUID, after: str | None
-) -> AsyncIterator[Heard]:
-    """Everything that changes in a Space; who follows is present in it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a viewer hears of a stream, oldest first, the place that leads to, and whether it is all there is."""
 
-    Raises NotFound, also later when the viewer is blocked.
-    """
-    space = await visible_space(viewer, space_id)
-    presence = house.presence.subscribed(space_id, account_id=viewer.id, address=viewer.address)
-    with house.bus.listen(space_topic(space_id)) as ear, presence:
-        if after is None:
-            space = await visible_space(viewer, space_id)
-            sequence = space.event_sequence
-            yield await _snapshot(house, space, await Recording.get_or_none(space_id=space_id))
-        else:
-            sequence = place_in_space(house, space, after)
-        while True:
-            found = await events_after(viewer, space_id, sequence, most=_BATCH)
-            for event in found:
-                sequence = event.sequence
-                yield heard(event)
-            if not found:
-                await ear.wait(_POLL_S)
-            viewer = Viewer(account=viewer.account)
-            await visible_space(viewer, space_id)
+    events: Sequence[Event]
+    place: int
+    is_all: bool = True
 
 
-async def follow_recording(
-    house: House, viewer: Viewer, space_id: UUID, after: str | None
-) -> AsyncIterator[Heard]:
-    """The recording's state now and every change of it; while RECORDING a tick at least once a second."""
-    space = await visible_space(viewer, space_id)
-    with house.bus.listen(space_topic(space_id)) as ear:
-        if after is None:
-            space = await visible_space(viewer, space_id)
-            last = await _snapshot(house, space, await Recording.get_or_none(space_id=space_id))
-            sequence = space.event_sequence
-            yield last
-        else:
-            sequence = place_in_space(house, space, after)
-            last = None
-        cursor = after or (last.cursor if last else "")
-        tick_s = house.rules.status_tick.total_seconds()
-        tick_at = house.clock.monotonic() + tick_s
-        while True:
-            viewer = Viewer(account=viewer.account)
-            await visible_space(viewer, space_id)
-            found = await events_after(viewer, space_id, sequence, most=_BATCH, of_recording=True)
-            for event in found:
-                told = heard(event)
-                sequence, cursor = event.sequence, told.cursor
-                yield told
-                tick_at = house.clock.monotonic() + tick_s
-            if found:
-                continue
-            # Wake-ups by other events of the Space must not put the tick off.
-            await ear.wait(max(0.0, tick_at - house.clock.monotonic()))
-            if house.clock.monotonic() >= tick_at:
-                tick_at += tick_s
-                if tick := await _tick(house, space_id, cursor):
-                    yield tick
+class Stream(Protocol):
+    """A sequence of events that people follow from any place. Equal streams are one."""
+
+    @property
+    def topic(self) -> str:
+        """Woken when there may be more."""
+
+    async def begin(self, house: House, viewer: Viewer, after: str | None) -> Look:
+        """Where to follow from: with `after` from that cursor, else the state now and all that comes.
+
+        Raises NotFound, InvalidInput or CursorExpired.
+        """
+
+    async def look(self, house: House, viewer: Viewer, place: int) -> Look:
+        """What comes next. Raises NotFound, also later when the viewer is blocked."""
+
+    def attended(self, house: House, viewer: Viewer) -> AbstractContextManager[None]:
+        """What following brings with it, for as long as it lasts."""
+
+    def tick_s(self, house: House) -> float | None:
+        """How often the state is told between events; None for never."""
+
+    async def tick(self, house: House) -> Event | None:
+        """The state now, if it is told between events. Its cursor is THE_LAST."""
 
 
-async def _tick(house: House, space_id: UUID, cursor: str) -> Heard | None:
-    recording = await Recording.get_or_none(space_id=space_id, status=RecordingStatus.RECORDING)
-    if recording is None:
+@dataclass(frozen=True, slots=True)
+class SpaceStream:
+    """Everything that changes in a Space; who follows is present in it."""
+
+    space_id: UUID
+
+    @property
+    def topic(self) -> str:
+        """Woken by every event of the Space."""
+        return space_topic(self.space_id)
+
+    async def begin(self, house: House, viewer: Viewer, after: str | None) -> Look:
+        """The Space now, or the place of a cursor."""
+        space = await visible_space(viewer, self.space_id)
+        if after is not None:
+            return Look(events=(), place=place_in_space(house, space, after))
+        recording = await Recording.get_or_none(space_id=self.space_id)
+        snapshot = await _snapshot(house, space, recording)
+        return Look(events=[snapshot], place=snapshot.place)
+
+    async def look(self, house: House, viewer: Viewer, place: int) -> Look:  # noqa: ARG002 (others need it)
+        """The next events."""
+        return await self._look(viewer, place, of_recording=False)
+
+    async def _look(self, viewer: Viewer, place: int, *, of_recording: bool) -> Look:
+        space = await visible_space(viewer, self.space_id)
+        if space.event_sequence <= place:
+            return Look(events=(), place=place)
+        found = await events_after(viewer, self.space_id, place, most=_BATCH, of_recording=of_recording)
+        seen = found[-1].sequence if found else place
+        # All up to the Space's number were committed with it, and those not found are not for this viewer.
+        is_all = len(found) < _BATCH
+        place = max(seen, space.event_sequence) if is_all else seen
+        return Look(events=[heard(event) for event in found], place=place, is_all=is_all)
+
+    def attended(self, house: House, viewer: Viewer) -> AbstractContextManager[None]:
+        """Present."""
+        return house.presence.subscribed(self.space_id, account_id=viewer.id, address=viewer.address)
+
+    def tick_s(self, house: House) -> float | None:  # noqa: ARG002 (others have)
+        """It has none."""
         return None
-    return Heard(
-        cursor=cursor,
-        at=house.clock.now(),
-        kind=SpaceEventKind.SNAPSHOT,
-        space_id=space_id,
-        participant_id=None,
-        facts={"recording": recording_facts(recording)},
-    )
+
+    async def tick(self, house: House) -> Heard | None:  # noqa: ARG002 (others have)
+        """It has none."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStream(SpaceStream):
+    """Every change of a recording's status or icon; while RECORDING a tick at least once a second."""
+
+    async def look(self, house: House, viewer: Viewer, place: int) -> Look:  # noqa: ARG002 (others need it)
+        """The next changes."""
+        return await self._look(viewer, place, of_recording=True)
+
+    def attended(self, house: House, viewer: Viewer) -> AbstractContextManager[None]:  # noqa: ARG002 (others need it)
+        """Whoever looks at the status alone is not in the Space."""
+        return nullcontext()
+
+    def tick_s(self, house: House) -> float | None:
+        """Below a second, by what a busy machine may be late."""
+        return house.rules.status_tick.total_seconds()
+
+    async def tick(self, house: House) -> Heard | None:
+        """The recorder's progress."""
+        recording = await Recording.get_or_none(space_id=self.space_id, status=RecordingStatus.RECORDING)
+        if recording is None:
+            return None
+        return Heard(
+            cursor=THE_LAST,
+            place=0,
+            at=house.clock.now(),
+            kind=SpaceEventKind.SNAPSHOT,
+            space_id=self.space_id,
+            participant_id=None,
+            facts={"recording": recording_facts(recording)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineStream:
+    """New, changed and removed cards of the viewer's timeline."""
+
+    @property
+    def topic(self) -> str:
+        """Woken by every card."""
+        return TIMELINE
+
+    async def begin(self, house: House, viewer: Viewer, after: str | None) -> Look:  # noqa: ARG002 (anybody may)
+        """The newest place, or that of a cursor."""
+        now, last = house.clock.now(), await _newest_card()
+        if after is not None:
+            cursor = EventCursor.read(after, stream=None, now=now, kept=house.rules.events_kept)
+            if cursor.sequence > last:
+                raise InvalidInput("This cursor lies ahead of the last change.", path=["after"])
+            return Look(events=(), place=cursor.sequence)
+        kind = TimelineEventKind.SNAPSHOT
+        snapshot = CardHeard(cursor=_card_cursor(last, now), place=last, at=now, kind=kind, item_id=None)
+        return Look(events=[snapshot], place=last)
+
+    async def look(self, house: House, viewer: Viewer, place: int) -> Look:  # noqa: ARG002 (others need it)
+        """The next cards' changes."""
+        newest = await _newest_card()
+        if newest <= place:
+            return Look(events=(), place=place)
+        concerning = await _concerning(viewer)
+        found = await TimelineEvent.filter(concerning, id__gt=place).order_by("id").limit(_BATCH)
+        events = [_card_heard(event, viewer) for event in found]
+        seen = found[-1].id if found else place
+        is_all = len(found) < _BATCH
+        return Look(events=events, place=max(seen, newest) if is_all else seen, is_all=is_all)
+
+    def attended(self, house: House, viewer: Viewer) -> AbstractContextManager[None]:  # noqa: ARG002 (others need it)
+        """Nothing."""
+        return nullcontext()
+
+    def tick_s(self, house: House) -> float | None:  # noqa: ARG002 (others have)
+        """It has none."""
+        return None
+
+    async def tick(self, house: House) -> CardHeard | None:  # noqa: ARG002 (others have)
+        """It has none."""
+        return None
+
+
+async def _newest_card() -> int:
+    newest = await TimelineEvent.all().order_by("-id").first()
+    return newest.id if newest else 0
 
 
 async def _concerning(viewer: Viewer) -> Q:
     """Card events that belong on the viewer's timeline."""
-    if viewer.id is None:
+    if not viewer.is_signed_in:
         return Q(public_kind__isnull=False)
-    mine = on_timeline_of(viewer.id) & Q(viewer_id__isnull=True)
+    me = viewer.id
+    assert me is not None
+    mine = on_timeline_of(me) & Q(viewer_id__isnull=True)
     if hidden := await viewer.hidden():
         mine = mine & ~Q(author_id__in=hidden) & ~Q(host_id__in=hidden)
     # What a follow or a block changed is told even of those who are hidden now.
-    return mine | Q(viewer_id=viewer.id)
+    return mine | Q(viewer_id=me)
 
 
-async def follow_timeline(house: House, viewer: Viewer, after: str | None) -> AsyncIterator[CardHeard]:
-    """New, changed and removed cards of the viewer's timeline."""
-    now = house.clock.now()
-    with house.bus.listen(TIMELINE) as ear:
-        newest = await TimelineEvent.all().order_by("-id").first()
-        last = newest.id if newest else 0
-        if after is None:
-            sequence = last
-            yield CardHeard(
-                cursor=_card_cursor(last, now), at=now, kind=TimelineEventKind.SNAPSHOT, item_id=None
-            )
-        else:
-            cursor = EventCursor.read(after, stream=None, now=now, kept=house.rules.events_kept)
-            if cursor.sequence > last:
-                raise InvalidInput("This cursor lies ahead of the last change.", path=["after"])
-            sequence = cursor.sequence
-        while True:
-            concerning = await _concerning(Viewer(account=viewer.account))
-            found = await TimelineEvent.filter(concerning, id__gt=sequence).order_by("id").limit(_BATCH)
-            for event in found:
-                sequence = event.id
-                kind = event.public_kind if viewer.id is None and event.public_kind else event.kind
-                yield CardHeard(
-                    cursor=_card_cursor(event.id, event.at), at=event.at, kind=kind, item_id=event.item_id
-                )
-            if not found:
-                await ear.wait(_POLL_S)
+def _card_heard(event: TimelineEvent, viewer: Viewer) -> CardHeard:
+    public = None if viewer.is_signed_in else event.public_kind
+    cursor = _card_cursor(event.id, event.at)
+    return CardHeard(
+        cursor=cursor, place=event.id, at=event.at, kind=public or event.kind, item_id=event.item_id
+    )
 
 
 def _card_cursor(sequence: int, at: datetime) -> str:

@@ -14,7 +14,7 @@ from models.review_decision import Decision, ReviewDecision
 from models.review_opening import ReviewOpening
 from models.sanction import Sanction
 from models.session import Session
-from services import notifications, recordings, text
+from services import identities, notifications, recordings, text
 from services.bus import person_topic
 from services.changes import Change, change, new_id
 from services.errors import (
@@ -194,6 +194,7 @@ async def suspend(
         await account.save(update_fields=["suspension", "suspended_until"])
         if suspension is Suspension.ACCOUNT:
             await Session.filter(account_id=account.id).delete()
+            await identities.end_tokens(account.id, made.now)
             made.topics.add(person_topic(account.id))
         await Sanction.create(
             id=new_id(),

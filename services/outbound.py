@@ -17,6 +17,10 @@ import httpcore
 _TIMEOUT_S = 10.0
 _MOST_ANSWER_BYTES = 64 * 1024
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All that is routed on the open internet (RFC 4291): outside are IPv4 in other guises, site-local and local NAT64.
+_GLOBAL_V6 = ipaddress.ip_network("2000::/3")
+# What this Python does not know to be special: RFC 9637, RFC 6890, RFC 7526.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("3fff::/20", "192.0.0.0/24", "192.88.99.0/24")))
 
 
 class NotAllowed(Exception):
@@ -47,6 +51,10 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if ip not in _GLOBAL_V6:
+            return False
+    if any(ip in network for network in _SPECIAL if network.version == ip.version):
+        return False
     return ip.is_global and not ip.is_multicast
 
 
@@ -79,6 +87,16 @@ def _is_literal(host: str) -> bool:
     return True
 
 
+async def _look_up(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """The addresses of a name. Raises NotAllowed when one of them is private, OSError when there are none."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    if not allow_private and not all(map(is_public, addresses)):
+        raise NotAllowed("the name leads into a private network")
+    return addresses
+
+
 class _Guarded(httpcore.AsyncNetworkBackend):
     """Looks names up, checks every address, and connects to one that was checked."""
 
@@ -94,14 +112,10 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = await _look_up(host, port, allow_private=self._allow_private)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
-        addresses = [str(entry[4][0]) for entry in found]
-        if not self._allow_private and not all(map(is_public, addresses)):
-            raise NotAllowed("the name leads into a private network")
         return await self._inner.connect_tcp(
             addresses[0], port, timeout=timeout, local_address=local_address, socket_options=socket_options
         )
@@ -116,6 +130,16 @@ class Outbound:
     def __init__(self, *, allow_private: bool) -> None:
         self.allow_private = allow_private
         self._context: ssl.SSLContext | None = None
+
+    async def check(self, url: str) -> None:
+        """Whether a URL may be called as things stand, its name looked up. Raises NotAllowed or Unreachable."""
+        check_url(url, allow_private=self.allow_private)
+        parts = urlsplit(url)
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                await _look_up(parts.hostname or "", parts.port or 443, allow_private=self.allow_private)
+        except (TimeoutError, OSError, UnicodeError) as error:
+            raise Unreachable("its name leads nowhere") from error
 
     async def post(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
         """One POST on a connection of its own. Raises NotAllowed or Unreachable."""

@@ -13,7 +13,7 @@ from models.space_event import SpaceEventKind
 from models.timeline_event import TimelineEventKind
 from services import cards, invitations
 from services.accounts import visible_account
-from services.bus import space_topic
+from services.bus import sight_topic, space_topic
 from services.changes import Change, change, new_id
 from services.entering import cut_audio, go_out, note_cohosts
 from services.errors import InvalidInput, NotFound
@@ -83,6 +83,7 @@ async def block(house: House, viewer: Viewer, account_id: UUID) -> Account:
             for one, two in ((me.id, other.id), (other.id, me.id)):
                 await made.tell_viewer(one, await cards.between(one, two), TimelineEventKind.REMOVED)
             await Block.create(id=new_id(), blocker_id=me.id, blocked_id=other.id, created_at=made.now)
+            made.topics |= {sight_topic(me.id), sight_topic(other.id)}
             await end_follow(me.id, other.id)
             await end_follow(other.id, me.id)
             removed, left = SpaceEventKind.PARTICIPANT_REMOVED, SpaceEventKind.PARTICIPANT_LEFT
@@ -134,6 +135,7 @@ async def unblock(house: House, viewer: Viewer, account_id: UUID) -> Account:
         other = await _anyone(viewer, account_id)
         ended = await Block.filter(blocker_id=me.id, blocked_id=other.id).delete()
         if ended and not await Block.exists(blocker_id=other.id, blocked_id=me.id):
+            made.topics |= {sight_topic(me.id), sight_topic(other.id)}
             for one, two in ((me.id, other.id), (other.id, me.id)):
                 found = await cards.between(one, two)
                 await made.tell_viewer(one, found[::-1], TimelineEventKind.ADDED)

@@ -24,7 +24,13 @@ class Rules:
     failed_sign_ins: int = 10
     password_hash_mib: int = 19
     failed_sign_ins_within: timedelta = timedelta(minutes=15)
+    # How fresh a provider's token must be where others tell their password.
+    proven_within: timedelta = timedelta(minutes=10)
     access_tokens: int = 100
+    webhooks: int = 20
+    webhook_retry_for: timedelta = timedelta(hours=24)
+    webhook_overlap: timedelta = timedelta(hours=24)
+    webhook_deliveries_kept: timedelta = timedelta(days=30)
     schedule_ahead: timedelta = timedelta(days=14)
     unlaunched_after: timedelta = timedelta(hours=24)
     reconnect_window: timedelta = timedelta(seconds=60)

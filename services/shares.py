@@ -53,7 +53,7 @@ async def share_recording(
     """Put a recording on the sharer's timeline, to be played from `start_ms`."""
     account = viewer.signed_in()
     async with change(house) as made:
-        await Recording.select_for_update().get_or_none(id=recording_id)
+        locked = await made.recording(recording_id)
         recording = await visibility.visible_recording(viewer, recording_id)
         admitted = await visibility.is_admitted(viewer, recording)
         if not admitted:
@@ -78,6 +78,8 @@ async def share_recording(
             activity_at=made.now,
         )
         await publish(made, item)
+        if locked is not None:
+            await made.outbox.shared(*locked, item)
     await recording.refresh_from_db()
     return item, recording
 

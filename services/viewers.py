@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,17 +13,28 @@ from models.together import Part, fetch
 from services.errors import AccountSuspended, Forbidden, Unauthenticated
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A provider's token that was good. `proven_at`: when the person last told the provider who they are."""
+
+    identity_id: UUID
+    issued_at: datetime
+    proven_at: datetime
+    expires_at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Viewer:
     """The one who asks, for the length of one operation. `account` is None for anonymous.
 
-    Who comes by an access token may do what its `scopes` say; by a session, everything.
+    Who comes by an access token may do what its `scopes` say; by a session or a provider's token, everything.
     """
 
     account: Account | None = None
     session_id: UUID | None = None
     access_token_id: UUID | None = None
     scopes: frozenset[AccessScope] | None = None
+    proof: Proof | None = None
     address: str = ""
     _hidden: frozenset[UUID] | None = field(default=None)
 
@@ -30,6 +42,15 @@ class Viewer:
     def id(self) -> UUID | None:
         """The account's id; None for anonymous."""
         return self.account.id if self.account else None
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether there is an account."""
+        return self.account is not None
+
+    def is_account(self, account_id: UUID) -> bool:
+        """Whether it is this account that asks."""
+        return self.account is not None and self.account.id == account_id
 
     @property
     def is_moderator(self) -> bool:

@@ -18,6 +18,8 @@ from models.review_opening import ReviewOpening
 from models.space import Space, SpaceState
 from models.ticket import Ticket, TicketStatus
 from models.timeline_item import TimelineItem
+from models.webhook import Webhook
+from models.webhook_delivery import WebhookDelivery
 from services.errors import NotFound
 from services.retention import status_at
 from services.viewers import Viewer
@@ -91,6 +93,11 @@ async def access_tokens(viewer: Viewer) -> Q:
     return Q(account_id=viewer.id or _NOBODY)
 
 
+async def webhooks(viewer: Viewer) -> Q:
+    """Webhooks and what they are called with: one's own."""
+    return Q(account_id=viewer.id or _NOBODY)
+
+
 async def notifications(viewer: Viewer) -> Q:
     """Notifications: one's own."""
     return Q(account_id=viewer.id or _NOBODY)
@@ -120,6 +127,8 @@ RULES = {
     ReviewOpening: openings,
     AccessToken: access_tokens,
     Notification: notifications,
+    Webhook: webhooks,
+    WebhookDelivery: webhooks,
 }
 
 
@@ -177,7 +186,7 @@ def may_play(recording: Recording, now: datetime, *, admitted: bool) -> bool:
 
 def may_share(recording: Recording, viewer: Viewer, now: datetime, *, admitted: bool) -> bool:
     """Whether the viewer may share it at `now`: with an account, whoever may play."""
-    return viewer.id is not None and may_play(recording, now, admitted=admitted)
+    return viewer.is_signed_in and may_play(recording, now, admitted=admitted)
 
 
 _DELETABLE = frozenset(
@@ -196,12 +205,12 @@ def may_delete(recording: Recording, viewer: Viewer, now: datetime) -> bool:
     """Whether the viewer may delete it at `now`: the host, until it is gone. Lost audio may come back, so that too."""
     status = status_at(recording, now)
     is_there = status in _DELETABLE or (recording.is_lost and status is RecordingStatus.FAILED)
-    return viewer.id == recording.host_id and is_there
+    return viewer.is_account(recording.host_id) and is_there
 
 
 def may_download(recording: Recording, viewer: Viewer, now: datetime) -> bool:
     """Whether the viewer may download the whole programme: the host, while it can be played."""
-    return viewer.id == recording.host_id and is_playable(recording, now)
+    return viewer.is_account(recording.host_id) and is_playable(recording, now)
 
 
 def may_hear_live(space: Space, mine: Participant | None, *, admitted: bool) -> bool:

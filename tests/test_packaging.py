@@ -63,12 +63,13 @@ def test_the_wheel_holds_the_migrations(wheel: zipfile.ZipFile) -> None:
     assert migrations
 
 
-def test_the_wheel_holds_the_graphiql_page(wheel: zipfile.ZipFile) -> None:
-    if not (ROOT / "api/static/graphiql/index.html").exists():
-        pytest.skip("the GraphiQL page was not built, for want of Node.js")
-    page = wheel.read("api/static/graphiql/index.html").decode()
+@pytest.mark.parametrize("name", ["client", "graphiql"])
+def test_the_wheel_holds_what_was_built_for_browsers(wheel: zipfile.ZipFile, name: str) -> None:
+    if not (ROOT / f"api/static/{name}/index.html").exists():
+        pytest.skip(f"{name} was not built, for want of Node.js")
+    page = wheel.read(f"api/static/{name}/index.html").decode()
 
-    assert "/static/graphiql/assets/" in page
+    assert f"/static/{name}/assets/" in page
     assert "<script>" not in page
 
 

@@ -111,7 +111,10 @@ def test_the_locks_meet_what_the_project_asks_for() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [*sorted((ROOT / "web").glob("*/package-lock.json")), ROOT / "tests/product/node/package-lock.json"],
+    [
+        *sorted((ROOT / "web").glob("*/package-lock.json")),
+        *sorted((ROOT / "tests").glob("*/node/package-lock.json")),
+    ],
     ids=str,
 )
 def test_a_package_lock_names_no_place_to_download_from(path: Path) -> None:

@@ -7,8 +7,11 @@ from secrets import token_hex
 from uuid import UUID
 
 import structlog
+from tortoise.models import Model
 
-from services import announcements, deliveries
+from models.announcement import Announcement
+from models.delivery import Delivery
+from services import announcements, deliveries, leases
 from services.bus import POST
 from services.house import House
 
@@ -36,16 +39,12 @@ class Postman:
 
     async def round(self) -> None:
         """Do everything that is due."""
-        await self._all(announcements.claim, announcements.announce)
-        await self._all(deliveries.claim, deliveries.deliver)
+        await self._all(Announcement, announcements.announce)
+        await self._all(Delivery, deliveries.deliver)
 
-    async def _all(
-        self,
-        claim: Callable[..., Awaitable[list[UUID]]],
-        job: Callable[[House, UUID, str], Awaitable[None]],
-    ) -> None:
+    async def _all(self, model: type[Model], job: Callable[[House, UUID, str], Awaitable[None]]) -> None:
         try:
-            while leased := await claim(self._house, self._owner, most=_BATCH):
+            while leased := await leases.claim(self._house, model, self._owner, most=_BATCH):
                 await asyncio.gather(*(self._attempt(job, one) for one in leased))
         except Exception:
             log.exception("the post could not be sorted")
@@ -60,8 +59,8 @@ class Postman:
         """Until the next one is due, at most an interval: another process may have written something."""
         try:
             moments: Sequence[datetime | None] = [
-                await announcements.next_due(),
-                await deliveries.next_due(),
+                await leases.next_due(Announcement),
+                await leases.next_due(Delivery),
             ]
         except Exception:  # noqa: BLE001 (the database is away: the next round will tell)
             return self._interval_s

@@ -13,6 +13,7 @@ from models.recording import Recording, RecordingStatus
 from services import (
     accounts,
     audit,
+    callbacks,
     deadlines,
     endings,
     farewell,
@@ -80,6 +81,7 @@ class Timetable:
         await self._attempt(lambda: accounts.forget_expired_sessions(self._house.clock.now()))
         await self._attempt(lambda: recordings.forget_listenings(self._house))
         await self._attempt(lambda: history.forget_old_events(self._house))
+        await self._attempt(lambda: callbacks.forget_old(self._house))
         await self._attempt(lambda: idempotency.forget_old_answers(self._house))
 
     async def clocks(self) -> None:

@@ -14,6 +14,7 @@ from graphql import (
     OverlappingFieldsCanBeMergedRule,
     ValidationContext,
     parse,
+    print_ast,
     specified_rules,
     validate,
 )
@@ -25,13 +26,13 @@ from api.graphql.errors import LimitExceeded, Refusal, error_json, request_error
 from api.graphql.guards import Guard, Weigher
 from api.graphql.limits import Limits
 from api.graphql.request import GraphQLRequest
-from api.graphql.shape import check_shape
+from api.graphql.shape import check_shape, selection_variables
 from schema.compiled.engine import Operation as Plans
 from services.errors import InvalidInput
 
 _MAX_VALIDATION_ERRORS = 5
-# Comparisons of fields that share a name in the answer, whose number grows with its square: about 20 ms.
-_MERGE_BUDGET = 20_000
+# Comparisons of fields that share a name in the answer, whose number grows with its square: about 5 ms.
+_MERGE_BUDGET = 5_000
 
 
 class _BoundedMergeRule(OverlappingFieldsCanBeMergedRule):
@@ -49,6 +50,8 @@ class Operation:
     kind: Kind
     guard: Guard
     plans: Plans
+    selects_by: frozenset[str] = frozenset()
+    """Of a subscription: the variables that its fields ask for below the root's own arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Document:
     node: DocumentNode
     operations: dict[str | None, Operation]
     tokens: int
+    shape: str = ""
+    """Of one with subscriptions: the same for documents that differ in blanks and comments alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class Prepared:
     document: Document
     kind: Kind
     plans: Plans
+    selects_by: frozenset[str] = frozenset()
 
 
 class Documents:
@@ -104,7 +110,7 @@ class Documents:
                 operation.guard.check(request.variables, limits=self._limits)
             except InvalidInput as error:
                 return Refusal((error_json(error),), by_guard=True)
-        return Prepared(request, document, operation.kind, operation.plans)
+        return Prepared(request, document, operation.kind, operation.plans, operation.selects_by)
 
     def _document(self, source: str) -> Document | Refusal:
         if len(source) > self._limits.document_chars:
@@ -139,10 +145,8 @@ class Documents:
                 return Refusal(tuple(map(request_error_json, errors)), by_guard=False)
             weigher = Weigher(self._schema, node, order, limits=self._limits)
             operations = {
-                definition.name.value if definition.name else None: Operation(
-                    Kind(definition.operation.value),
-                    self._guard(weigher, definition),
-                    Plans(node, definition),
+                definition.name.value if definition.name else None: self._operation(
+                    node, definition, self._guard(weigher, definition)
                 )
                 for definition in node.definitions
                 if isinstance(definition, OperationDefinitionNode)
@@ -151,7 +155,17 @@ class Documents:
             return Refusal((error_json(error),), by_guard=True)
         except GraphQLError as error:
             return Refusal((request_error_json(error),), by_guard=False)
-        return Document(digest.hex(), node, operations, getattr(node, "token_count", self._limits.tokens))
+        tokens = getattr(node, "token_count", self._limits.tokens)
+        has_subscription = any(one.kind is Kind.SUBSCRIPTION for one in operations.values())
+        shape = hashlib.sha256(print_ast(node).encode()).hexdigest() if has_subscription else ""
+        return Document(digest.hex(), node, operations, tokens, shape)
+
+    def _operation(
+        self, document: DocumentNode, definition: OperationDefinitionNode, guard: Guard
+    ) -> Operation:
+        kind = Kind(definition.operation.value)
+        used = selection_variables(document, definition) if kind is Kind.SUBSCRIPTION else frozenset()
+        return Operation(kind, guard, Plans(document, definition), used)
 
     def _guard(self, weigher: Weigher, definition: OperationDefinitionNode) -> Guard:
         guard = weigher.guard(definition)
@@ -161,7 +175,7 @@ class Documents:
 
     def _parse(self, source: str) -> DocumentNode:
         try:
-            return parse(source, max_tokens=self._limits.tokens)
+            return _unlinked(parse(source, max_tokens=self._limits.tokens))
         except GraphQLError as error:
             # graphql-core gives the limits of its parser no class of their own.
             if "tokens. Parsing aborted" in error.message:
@@ -179,6 +193,14 @@ class Documents:
         while len(self._known) > self._limits.cached_documents or self._tokens > self._limits.cached_tokens:
             _, forgotten = self._known.popitem(last=False)
             self._tokens -= _tokens_of(forgotten)
+
+
+def _unlinked(document: DocumentNode) -> DocumentNode:
+    """The document, its tokens without the way back: so it is gone when it is forgotten, and needs no collector."""
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        token.prev, token = None, token.next
+    return document
 
 
 def _refuse_unbounded(errors: list[GraphQLError]) -> None:

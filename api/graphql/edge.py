@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from api.graphql.documents import Documents, Prepared
 from api.graphql.door import Asked, Door, Kind, Transport, Visit
 from api.graphql.errors import Refusal, TooManySockets, error_json
-from api.graphql.execute import Answer, EventStream, Executor
+from api.graphql.execute import Answer, EventStream, Executor, Followed
+from api.graphql.fanout import Fanout
 from api.graphql.limits import Limits
+from api.graphql.persisted import Persisted
 from api.graphql.replays import Replays
 from api.graphql.request import GraphQLRequest
 from services.errors import RateLimited, SpacesError
@@ -24,8 +26,10 @@ class Edge:
     limits: Limits
     documents: Documents
     executor: Executor
+    persisted: Persisted
     rates: RateLimiter
     replays: Replays | None = None
+    fanout: Fanout = field(default_factory=Fanout)
     open_streams: Counter[str] = field(default_factory=Counter)
     """Sockets and event streams now open, by person."""
 
@@ -48,9 +52,11 @@ class Edge:
 
     def prepare(self, request: GraphQLRequest, visit: Visit) -> Prepared | Refusal:
         """The operation, checked against every guard and against what the visitor may ask for."""
-        prepared = self.documents.prepare(request)
+        found = self.persisted.resolve(request)
+        prepared = found if isinstance(found, Refusal) else self.documents.prepare(found)
         if isinstance(prepared, Refusal):
             return prepared
+        self.persisted.keep(request)
         try:
             visit.check_kind(prepared.kind)
         except SpacesError as error:
@@ -100,7 +106,7 @@ class Edge:
 
     async def subscribe(
         self, prepared: Prepared, visit: Visit, *, transport: Transport
-    ) -> EventStream | Answer:
+    ) -> EventStream | Followed | Answer:
         """Begin a subscription."""
         context = visit.operation_context(_asked(prepared, transport))
         return await self.executor.subscribe(prepared, context)

@@ -3,10 +3,12 @@ home.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import strawberry
 from graphql import ExecutionResult
@@ -15,8 +17,10 @@ from strawberry.execution import optimized_is_awaitable as _optimized_is_awaitab
 
 from api.graphql.documents import Prepared
 from api.graphql.errors import ErrorJson, bug_json, exception_json, field_error_json, request_error_json
+from api.graphql.json import encode
 from api.graphql.limits import Limits
 from schema.compiled.engine import Compiled
+from schema.following import Following
 from services.errors import SpacesError
 
 T = TypeVar("T")
@@ -51,8 +55,9 @@ class EventStream:
     The two are apart so that a slow client costs an event's size of memory, not an answer's.
     """
 
-    def __init__(self, executor: Any, source: AsyncIterable[Any]) -> None:
-        self._executor = executor
+    def __init__(self, selection: "Selection", context: Any, source: AsyncIterable[Any]) -> None:
+        self._selection = selection
+        self._context = context
         self._source = aiter(source)
 
     def events(self) -> AsyncIterator[Any]:
@@ -61,13 +66,7 @@ class EventStream:
 
     async def answer(self, event: Any) -> Answer:
         """`event` as the client selected it."""
-        try:
-            result = await _settled(
-                execute_subscription_event(self._executor.build_per_event_executor(event))
-            )
-        except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
-            return failure(error)
-        return _answer(result)
+        return await self._selection.answer(event, self._context)
 
     async def aclose(self) -> None:
         """End the source, running what it has in `finally`."""
@@ -79,6 +78,37 @@ class EventStream:
                 bug_json(error, path=None)
 
 
+class Selection:
+    """What a subscription's document asks of each event, for whoever asks the same with the same variables.
+
+    A compiled plan of the document may stand in its place: `body` is all that is asked of it.
+    """
+
+    def __init__(self, build: Callable[[Any], Any]) -> None:
+        self._build = build
+
+    async def body(self, event: Any, context: Any) -> bytes:
+        """The payload of a `next` message, as JSON: `event` as it was selected, for the viewer of `context`."""
+        return encode((await self.answer(event, context)).payload())
+
+    async def answer(self, event: Any, context: Any) -> Answer:
+        """The same as an answer."""
+        try:
+            # Built anew for each event: what graphql-core keeps in an executor grows with every execution.
+            executor = self._build(context).build_per_event_executor(event)
+            return _answer(await _settled(execute_subscription_event(executor)))
+        except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
+            return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A subscription that others may share: what is followed, and what is told of it."""
+
+    following: Following
+    selection: Selection
+
+
 class Executor:
     """Runs operations of one schema, by a compiled plan where `compiled` and it suffices."""
 
@@ -88,6 +118,7 @@ class Executor:
         self._class: Any = schema.execution_context_class
         self._hide_suggestions = not limits.suggestions
         self._unheard: set[asyncio.Task[Any]] = set()
+        self._selections: WeakValueDictionary[tuple[Any, ...], Selection] = WeakValueDictionary()
 
     async def run(self, prepared: Prepared, context: Any) -> Answer:
         """The answer of a query or mutation. Never raises but when cancelled."""
@@ -121,19 +152,11 @@ class Executor:
         task.add_done_callback(self._unheard.discard)
         return await asyncio.shield(task)
 
-    async def subscribe(self, prepared: Prepared, context: Any) -> EventStream | Answer:
+    async def subscribe(self, prepared: Prepared, context: Any) -> EventStream | Followed | Answer:
         """The running subscription, or the answer that says why it was not begun."""
-        request = prepared.request
+        build = self._builder(prepared)
         try:
-            executor = self._class.build(
-                self._schema,
-                prepared.document.node,
-                context_value=context,
-                raw_variable_values=request.variables,
-                operation_name=request.operation_name or None,
-                hide_suggestions=self._hide_suggestions,
-                operation_extensions=request.extensions,
-            )
+            executor = build(context)
             if isinstance(executor, list):
                 return _answer(ExecutionResult(None, errors=executor))
             source = create_source_event_stream(executor)
@@ -144,7 +167,34 @@ class Executor:
         if isinstance(source, ExecutionResult):
             errors = [field_error_json(error) for error in source.errors or ()]
             return Answer(None, errors, was_begun=False)
-        return EventStream(executor, source)
+        if isinstance(source, Following):
+            return Followed(source, self._selection(prepared, build))
+        return EventStream(Selection(build), context, source)
+
+    def _builder(self, prepared: Prepared) -> Callable[[Any], Any]:
+        """What makes an executor, or a list of errors, for a context."""
+        request = prepared.request
+        return partial(
+            self._class.build,
+            self._schema,
+            prepared.document.node,
+            None,
+            raw_variable_values=request.variables,
+            operation_name=request.operation_name or None,
+            hide_suggestions=self._hide_suggestions,
+            operation_extensions=request.extensions,
+        )
+
+    def _selection(self, prepared: Prepared, build: Callable[[Any], Any]) -> Selection:
+        """The one selection of all who ask the same: equal documents, operations and variables of its fields."""
+        request = prepared.request
+        names = sorted(prepared.selects_by & request.variables.keys())
+        variables = encode([[name, request.variables[name]] for name in names])
+        key = (prepared.document.shape, request.operation_name or None, variables)
+        selection = self._selections.get(key)
+        if selection is None:
+            selection = self._selections[key] = Selection(build)
+        return selection
 
 
 def failure(error: Exception) -> Answer:

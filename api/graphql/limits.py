@@ -31,6 +31,11 @@ class Limits:
     # Documents kept parsed, and their tokens: each is 550 bytes, and 2.5 µs of every full garbage collection.
     cached_documents: int = 1_000
     cached_tokens: int = 20_000
+    # Documents that clients may send by their hash once they have sent them; each is at most `document_chars`.
+    persisted_documents: int = 1_000
+    persisted_chars: int = 5_000_000
+    # True takes only the documents of the manifest.
+    trusted_only: bool = False
     operations_per_socket: int = 100
     sockets_per_person: int = 500
     operations_per_minute_person: int = 1_200

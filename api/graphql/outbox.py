@@ -2,8 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Protocol
 
 from starlette.types import Send
+
+# In the extensions of a WebSocket's scope: a `Pusher`. Other servers than ours have none.
+PUSHER = "spaces.pusher"
 
 # Messages after which other tasks get their turn: some 0.5 ms.
 _SENT_IN_A_ROW = 16
@@ -23,6 +27,16 @@ class Gone(Exception):
     """The client has left."""
 
 
+class Pusher(Protocol):
+    """A way past the queues of ASGI, for messages that need no waiting."""
+
+    def push(self, head: bytes, rest: bytes) -> bool:
+        """Send one text message, of two parts. False, and nothing is done, when the client must be waited for."""
+
+    async def drained(self) -> None:
+        """Wait until `push` would not refuse for want of room."""
+
+
 class Outbox:
     """Hands messages to the server one at a time.
 
@@ -30,8 +44,9 @@ class Outbox:
     more: `ready` lets a subscription make its next answer only when the one before was handed over.
     """
 
-    def __init__(self, send: Send, *, timeout: timedelta) -> None:
+    def __init__(self, send: Send, *, timeout: timedelta, pusher: Pusher | None = None) -> None:
         self._send = send
+        self._pusher = pusher
         self._timeout_s = timeout.total_seconds()
         self._turn = asyncio.Lock()
         self._sent = 0
@@ -40,7 +55,8 @@ class Outbox:
         """Return when no message is waiting. Raises Goodbye when the client does not read."""
         try:
             async with asyncio.timeout(self._timeout_s), self._turn:
-                return
+                if self._pusher is not None:
+                    await self._pusher.drained()
         except TimeoutError:
             raise self._too_slow() from None
 
@@ -61,6 +77,10 @@ class Outbox:
             raise self._too_slow() from None
         except OSError:
             raise Gone from None
+
+    def push(self, head: bytes, rest: bytes) -> bool:
+        """Hand over a message in two parts if that needs no waiting. False when it does."""
+        return self._pusher is not None and self._pusher.push(head, rest)
 
     async def close(self, farewell: Goodbye) -> None:
         """Close the socket.

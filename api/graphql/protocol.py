@@ -5,19 +5,32 @@ each behaviour by its effect on the wire.
 """
 
 import asyncio
+import socket
+import struct
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.http11 import Request
 
 from api.graphql.limits import Limits
+from api.graphql.outbox import PUSHER
 from api.graphql.sse import ENDS_WITH_SERVER
+from api.graphql.waiting import Gate, Inbox
 
 _LINGER_BYTES = 64_000_000
 _MAX_FRAGMENTS = 1_000
+_TEXT = 0x81
+_SIZE_OF_7_BITS = 126
+_SIZE_OF_16_BITS = 65_536
+_SHORT = struct.Struct(">BBH")
+_LONG = struct.Struct(">BBQ")
+# What may wait for a client that does not read: in the kernel, which doubles it and else takes megabytes, and here.
+_KERNEL_BYTES = 32_768
+_WAITING_BYTES = 16_384
 
 
 def server_options(limits: Limits) -> dict[str, Any]:
@@ -202,6 +215,19 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
 
     bounds: ClassVar[Limits] = Limits()
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.queue = cast("Any", Inbox())
+        self.writable = cast("Any", Gate())
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let little wait for a client, so that it is soon known to read too slowly."""
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=_WAITING_BYTES)
+        peer = transport.get_extra_info("socket")
+        if peer is not None:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+
     def handle_parser_exception(self) -> None:
         """Tell the client what was wrong with its frame (1002, 1007, 1009), and give it a moment to read
         it.
@@ -234,12 +260,41 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(1001)
         self._say_goodbye()
 
+    def handle_connect(self, event: Request) -> None:
+        """Offer the application to push."""
+        super().handle_connect(event)
+        if self.handshake_initiated and not self.close_sent:
+            offered: dict[str, Any] = cast("dict[str, Any]", self.scope["extensions"])
+            offered[PUSHER] = self
+
+    def push(self, head: bytes, rest: bytes) -> bool:
+        """Write a text message past the queues of ASGI. False when the client must be waited for, or has left."""
+        if self.close_sent or self.disconnected or not self.writable.is_set():
+            return False
+        # RFC 6455, section 5.2: final, text, unmasked. No extension is ever negotiated here.
+        size = len(head) + len(rest)
+        if size < _SIZE_OF_7_BITS:
+            start = bytes((_TEXT, size))
+        elif size < _SIZE_OF_16_BITS:
+            start = _SHORT.pack(_TEXT, 126, size)
+        else:
+            start = _LONG.pack(_TEXT, 127, size)
+        self.transport.write(b"".join((start, head, rest)))
+        return True
+
+    async def drained(self) -> None:
+        """Wait until `push` would not refuse for want of room."""
+        await self.writable.wait()
+
     async def send(self, message: Any) -> None:
         """Send what the application says, while there is somebody to hear it."""
         if self.close_sent:
             raise ClientDisconnected
         if message["type"] != "websocket.close":
             await super().send(message)
+            if message["type"] == "websocket.accept":
+                # Nothing reads them again, and they would be kept for as long as the socket is.
+                del self.request, self.response
             return
         # A close does not wait for the client to read what came before; it is what ends that wait.
         self.writable.set()

@@ -17,7 +17,7 @@ _PARAMETERS = ("query", "operationName", "variables", "extensions")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLRequest:
-    """The four parameters of a request, of the right types."""
+    """The four parameters of a request, of the right types. `query` may be empty where `extensions` names one."""
 
     query: str
     variables: dict[str, Any] = field(default_factory=dict)
@@ -60,6 +60,9 @@ def from_value(value: Any) -> GraphQLRequest:
     if not isinstance(value, dict):
         raise InvalidInput('A request is a JSON object, as in {"query": "{ __typename }"}.')
     query = value.get("query")
+    extensions = _object(value, "extensions")
+    if query is None and "persistedQuery" in extensions:
+        query = ""
     if query is None:
         raise InvalidInput("`query` is missing. Send the GraphQL document in it.", path=["query"])
     if not isinstance(query, str):
@@ -73,7 +76,7 @@ def from_value(value: Any) -> GraphQLRequest:
         query=query,
         variables=_object(value, "variables"),
         operation_name=operation_name,
-        extensions=_object(value, "extensions"),
+        extensions=extensions,
     )
 
 

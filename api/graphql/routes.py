@@ -1,7 +1,7 @@
 """The routes of the GraphQL endpoint."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import strawberry
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from api.graphql.edge import Edge
 from api.graphql.execute import Executor
 from api.graphql.http import HttpEdge
 from api.graphql.limits import Limits
+from api.graphql.persisted import Persisted
 from api.graphql.replays import AnswerStore, Replays
 from api.graphql.socket import SocketEdge
 from services.limits import RateLimiter
@@ -27,6 +28,7 @@ def graphql_routes(
     graphiql: Callable[[Request], Response],
     rates: RateLimiter | None = None,
     answers: AnswerStore | None = None,
+    trusted: Mapping[str, str] | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     path: str = "/graphql",
     compiled: bool = False,
@@ -36,6 +38,7 @@ def graphql_routes(
     `rates` counts operations and may be shared with other limits; without it, one is made that reads
     `monotonic`.
     `answers` keeps what mutations with an `Idempotency-Key` were answered; without it the header is ignored.
+    `trusted` are the documents of the manifest, by their hash.
     `graphiql` answers a browser's GET without a query. The schema's Strawberry extensions are *not* run.
     `compiled` runs operations by plans where these suffice; the context must then be that of `schema`.
     """
@@ -44,6 +47,7 @@ def graphql_routes(
         limits=limits,
         documents=Documents(schema._schema, limits=limits),
         executor=Executor(schema, limits=limits, compiled=compiled),
+        persisted=Persisted(limits, trusted=trusted),
         rates=rates or RateLimiter(monotonic=monotonic),
         replays=Replays(answers) if answers else None,
     )

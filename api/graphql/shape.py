@@ -12,8 +12,10 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    Node,
     OperationDefinitionNode,
     SelectionSetNode,
+    VariableNode,
 )
 
 from api.graphql.errors import LimitExceeded
@@ -62,6 +64,32 @@ def check_shape(document: DocumentNode, *, limits: Limits) -> tuple[str, ...]:
             f"The document is {depth} levels deep, the limit is {limits.depth}. Ask in several requests."
         )
     return order
+
+
+def selection_variables(document: DocumentNode, operation: OperationDefinitionNode) -> frozenset[str]:
+    """The variables that an operation reads anywhere but in the arguments of the fields it begins with."""
+    stack: list[Node] = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
+    stack += operation.directives or ()
+    for selection in operation.selection_set.selections:
+        if isinstance(selection, FieldNode):
+            stack += selection.directives or ()
+            if selection.selection_set:
+                stack.append(selection.selection_set)
+        else:
+            stack.append(selection)
+    names: set[str] = set()
+    while stack:
+        node = stack.pop()
+        if isinstance(node, VariableNode):
+            names.add(node.name.value)
+        for key in node.keys:
+            below = getattr(node, key, None)
+            stack += [
+                one
+                for one in (below if isinstance(below, list | tuple) else [below])
+                if isinstance(one, Node)
+            ]
+    return frozenset(names)
 
 
 def _read(selection_set: SelectionSetNode) -> _Definition:

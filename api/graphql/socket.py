@@ -4,6 +4,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -14,7 +15,8 @@ from api.graphql.documents import Prepared
 from api.graphql.door import Kind, Transport, Visit, bearer_token
 from api.graphql.edge import Edge
 from api.graphql.errors import ErrorJson, Refusal, TooManySockets, bug_json, error_json, exception_json
-from api.graphql.execute import Answer, EventStream
+from api.graphql.execute import Answer, Followed
+from api.graphql.fanout import Follower
 from api.graphql.frames import (
     SUBPROTOCOL,
     BadFrame,
@@ -27,7 +29,7 @@ from api.graphql.frames import (
     parse,
 )
 from api.graphql.json import encode
-from api.graphql.outbox import Gone, Goodbye, Outbox
+from api.graphql.outbox import PUSHER, Gone, Goodbye, Outbox
 from services.errors import ErrorCode, RateLimited, SpacesError
 
 _ACK = encode({"type": "connection_ack"})
@@ -56,8 +58,9 @@ class Socket:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._outbox = Outbox(send, timeout=edge.limits.send_timeout)
-        self._operations: dict[str, asyncio.Task[None]] = {}
+        pusher = scope.get("extensions", {}).get(PUSHER)
+        self.outbox = Outbox(send, timeout=edge.limits.send_timeout, pusher=pusher)
+        self._operations: dict[str, _Operation] = {}
         self._running = 0
         self._unanswered_pings = 0
 
@@ -67,7 +70,7 @@ class Socket:
         if SUBPROTOCOL not in self._scope["subprotocols"]:
             # Accepted first: a browser is told the code of a close, not the status of a refused handshake.
             await self._send({"type": "websocket.accept"})
-            await self._outbox.close(Goodbye(4406, "Subprotocol not acceptable"))
+            await self.outbox.close(Goodbye(4406, "Subprotocol not acceptable"))
             return
         await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         try:
@@ -83,7 +86,7 @@ class Socket:
         except Exception as error:  # noqa: BLE001 - the outermost frame: a bug is logged and told by reference
             farewell = Goodbye(1011, bug_json(error, path=None)["message"])
         if farewell is not None:
-            await self._outbox.close(farewell)
+            await self.outbox.close(farewell)
 
     async def _greet(self) -> Visit:
         """Who asks, by its first message."""
@@ -93,7 +96,8 @@ class Socket:
                 payload = await self._init()
         except TimeoutError:
             raise Goodbye(4408, "Connection initialisation timeout") from None
-        headers = Headers(scope=self._scope)
+        # Taken out of the scope: nobody else reads them, and they would be kept for as long as the socket is.
+        headers = Headers(raw=self._scope.pop("headers"))
         given = payload.get("authorization", payload.get("Authorization", headers.get("authorization")))
         client = self._scope.get("client")
         try:
@@ -121,13 +125,16 @@ class Socket:
         farewell: Goodbye | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                await self._outbox.send(_ACK)
+                await self.outbox.send(_ACK)
                 tasks.create_task(self._keep_alive(visit))
                 await self._listen(visit, tasks)
         except* Goodbye as group:
             farewell = next(error for error in group.exceptions if isinstance(error, Goodbye))
         except* Gone:
             farewell = None
+        finally:
+            for operation in list(self._operations.values()):
+                operation.cancel()
         return farewell
 
     async def _listen(self, visit: Visit, tasks: asyncio.TaskGroup) -> None:
@@ -164,7 +171,7 @@ class Socket:
             if self._unanswered_pings >= _UNANSWERED_PINGS:
                 raise Goodbye(4408, f"{self._unanswered_pings} pings were not answered")
             self._unanswered_pings += 1
-            await self._outbox.send(_PING)
+            await self.outbox.send(_PING)
 
     async def _check_welcome(self, visit: Visit) -> None:
         if not await visit.still_welcome():
@@ -174,7 +181,7 @@ class Socket:
         pong: dict[str, Any] = {"type": "pong"}
         if payload is not None:
             pong["payload"] = payload
-        await self._outbox.send(encode(pong))
+        await self.outbox.send(encode(pong))
 
     async def _subscribe(self, message: Subscribe, visit: Visit, tasks: asyncio.TaskGroup) -> None:
         if message.id in self._operations:
@@ -185,68 +192,148 @@ class Socket:
             refusal = RateLimited(
                 f"This socket runs {limit} operations, the limit. Complete one first.", retry_after_ms=1_000
             )
-            await self._error(message.id, [error_json(refusal)])
+            await self._refuse(message.id, [error_json(refusal)])
             return
-        operation = tasks.create_task(self._operate(message, visit))
         self._running += 1
-        operation.add_done_callback(self._ended)
-        self._operations[message.id] = operation
+        operation = self._operations[message.id] = _Operation(self, message.id, tasks)
+        operation.run(lambda: self._operate(operation, message, visit))
 
-    def _ended(self, _operation: asyncio.Task[None]) -> None:
-        # Not in the task's own `finally`: one that is cancelled before its first step never gets there.
+    def ended(self, operation: "_Operation") -> None:
+        """It runs no more. The id is free unless another operation has it already."""
         self._running -= 1
+        if self._operations.get(operation.id) is operation:
+            del self._operations[operation.id]
 
-    async def _operate(self, message: Subscribe, visit: Visit) -> None:
+    async def _operate(self, operation: "_Operation", message: Subscribe, visit: Visit) -> None:
+        await self._check_welcome(visit)
+        self._edge.charge(visit)
+        prepared = self._edge.prepare(message.request, visit)
+        if isinstance(prepared, Refusal):
+            await self.error(operation, list(prepared.errors))
+        elif prepared.kind is Kind.SUBSCRIPTION:
+            await self._subscription(operation, prepared, visit)
+        else:
+            answer = await self._edge.answer(prepared, visit, transport=Transport.WEBSOCKET)
+            await self._answer(operation, answer)
+
+    async def _subscription(self, operation: "_Operation", prepared: Prepared, visit: Visit) -> None:
+        stream = await self._edge.subscribe(prepared, visit, transport=Transport.WEBSOCKET)
+        if isinstance(stream, Answer):
+            await self._answer(operation, stream)
+        elif isinstance(stream, Followed):
+            await operation.follow(self._edge.fanout.join(stream, operation))
+        else:
+            async with aclosing(stream):
+                async for event in stream.events():
+                    await self.outbox.ready()
+                    await self.outbox.send(operation.next(encode((await stream.answer(event)).payload())))
+            await self._complete(operation)
+
+    async def _answer(self, operation: "_Operation", answer: Answer) -> None:
+        if not answer.was_begun:
+            await self.error(operation, answer.errors)
+            return
+        await self.outbox.send(operation.next(encode(answer.payload())))
+        await self._complete(operation)
+
+    async def _complete(self, operation: "_Operation") -> None:
+        self._free(operation)
+        await self.outbox.send(encode({"id": operation.id, "type": "complete"}))
+
+    async def error(self, operation: "_Operation", errors: list[ErrorJson]) -> None:
+        """Tell that an operation was not begun, or ended badly."""
+        self._free(operation)
+        await self._refuse(operation.id, errors)
+
+    async def _refuse(self, identifier: str, errors: list[ErrorJson]) -> None:
+        await self.outbox.send(encode({"id": identifier, "type": "error", "payload": errors}))
+
+    def _free(self, operation: "_Operation") -> None:
+        """Let the id be used again, unless another operation has it already."""
+        if self._operations.get(operation.id) is operation:
+            del self._operations[operation.id]
+
+
+class _Operation:
+    """One operation of a socket, which runs in a task, or follows a stream with others and needs none."""
+
+    __slots__ = ("_follower", "_head", "_is_over", "_socket", "_task", "_tasks", "id")
+
+    def __init__(self, socket: Socket, identifier: str, tasks: asyncio.TaskGroup) -> None:
+        self.id = identifier
+        self._socket = socket
+        self._tasks = tasks
+        self._task: asyncio.Task[None] | None = None
+        self._follower: Follower | None = None
+        self._is_over = False
+        self._head = b'{"id":%b,"type":"next","payload":' % encode(identifier)
+
+    def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something in a task of its own. What it raises is told for this operation alone."""
+        guarded = self._guarded(work)
         try:
-            await self._check_welcome(visit)
-            self._edge.charge(visit)
-            prepared = self._edge.prepare(message.request, visit)
-            if isinstance(prepared, Refusal):
-                await self._error(message.id, list(prepared.errors))
-            else:
-                await self._run(message.id, prepared, visit)
+            self._task = self._tasks.create_task(guarded)
+        except RuntimeError:
+            # The socket is closing, and took those who follow with others for the last.
+            guarded.close()
+            self._leave()
+            return
+        # Not in the task's own `finally`: one that is cancelled before its first step never gets there.
+        self._task.add_done_callback(self._done)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
         except (Goodbye, Gone):
             raise
         except Exception as error:  # noqa: BLE001 - told for this operation alone, and logged when it is a bug
-            await self._error(message.id, [exception_json(error)])
-        finally:
-            self._free(message.id)
+            self._leave()
+            await self._socket.error(self, [exception_json(error)])
 
-    async def _run(self, identifier: str, prepared: Prepared, visit: Visit) -> None:
-        if prepared.kind is Kind.SUBSCRIPTION:
-            answer = await self._edge.subscribe(prepared, visit, transport=Transport.WEBSOCKET)
-            if isinstance(answer, EventStream):
-                await self._stream(identifier, answer)
-                return
-        else:
-            answer = await self._edge.answer(prepared, visit, transport=Transport.WEBSOCKET)
-        if not answer.was_begun:
-            await self._error(identifier, answer.errors)
-            return
-        await self._next(identifier, answer)
-        await self._complete(identifier)
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if task is self._task:
+            self._task = None
+        if self._is_over or task.cancelled() or task.exception() is not None:
+            self._leave()
+        if self._follower is None and self._task is None:
+            self._socket.ended(self)
 
-    async def _stream(self, identifier: str, stream: EventStream) -> None:
-        async with aclosing(stream):
-            async for event in stream.events():
-                await self._outbox.ready()
-                await self._next(identifier, await stream.answer(event))
-        await self._complete(identifier)
+    def _leave(self) -> None:
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.close()
 
-    async def _next(self, identifier: str, answer: Answer) -> None:
-        await self._outbox.send(encode({"id": identifier, "type": "next", "payload": answer.payload()}))
+    def cancel(self) -> None:
+        """End it. Who follows with others is gone at once."""
+        self._is_over = True
+        if self._task is not None:
+            self._task.cancel()
+        elif self._follower is not None:
+            self._leave()
+            self._socket.ended(self)
 
-    async def _complete(self, identifier: str) -> None:
-        self._free(identifier)
-        await self._outbox.send(encode({"id": identifier, "type": "complete"}))
+    async def follow(self, follower: Follower) -> None:
+        """Follow a stream until the operation ends."""
+        self._follower = follower
+        await follower.follow()
 
-    async def _error(self, identifier: str, errors: list[ErrorJson]) -> None:
-        self._free(identifier)
-        await self._outbox.send(encode({"id": identifier, "type": "error", "payload": errors}))
+    def next(self, body: bytes) -> bytes:
+        """A message with this payload."""
+        return b"%b%b}" % (self._head, body)
 
-    def _free(self, identifier: str) -> None:
-        """Let the id be used again, unless another operation has it already or the refused one never had
-        it.
-        """
-        if self._operations.get(identifier) is asyncio.current_task():
-            del self._operations[identifier]
+    def push(self, rest: bytes) -> bool:
+        """Send a `next` at once, if the client takes it."""
+        return self._socket.outbox.push(self._head, rest)
+
+    async def send(self, body: bytes) -> None:
+        """Send a `next`."""
+        await self._socket.outbox.send(self.next(body))
+
+    async def ready(self) -> None:
+        """Wait until a message could be sent."""
+        await self._socket.outbox.ready()
+
+    def fail(self, errors: list[ErrorJson]) -> None:
+        """What it follows has ended for it."""
+        self._follower = None
+        self.run(lambda: self._socket.error(self, errors))

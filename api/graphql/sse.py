@@ -4,6 +4,8 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 """
 
 import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, nullcontext
 
 from starlette.responses import Response
@@ -13,7 +15,8 @@ from api.graphql.documents import Prepared
 from api.graphql.door import Kind, Transport, Visit
 from api.graphql.edge import Edge
 from api.graphql.errors import ErrorJson, Refusal, error_json, exception_json
-from api.graphql.execute import Answer, EventStream
+from api.graphql.execute import Answer, EventStream, Followed
+from api.graphql.fanout import Fanout
 from api.graphql.json import encode
 from services.errors import Unauthenticated
 
@@ -30,6 +33,8 @@ _HEADERS = [
 # The empty `data` is for browsers: their EventSource drops events without any.
 _COMPLETE = b"event: complete\ndata:\n\n"
 _HEARTBEAT = b":\n\n"
+# What others are told while one stream's client reads: beyond it, this one reads on alone.
+_MOST_WAITING = 16
 
 
 class _Ended(Exception):
@@ -85,6 +90,8 @@ class EventStreamResponse(Response):
             stream = await self._edge.subscribe(self._prepared, self._visit, transport=Transport.SSE)
             if isinstance(stream, Answer):
                 await self._next(stream)
+            elif isinstance(stream, Followed):
+                await self._fail(await _Post(self._edge.fanout, stream, self._tell).write())
             else:
                 await self._events(stream)
 
@@ -96,7 +103,10 @@ class EventStreamResponse(Response):
                 await asyncio.sleep(0)
 
     async def _next(self, answer: Answer) -> None:
-        await self._write(b"event: next\ndata: %b\n\n" % encode(answer.payload()))
+        await self._tell(encode(answer.payload()))
+
+    async def _tell(self, payload: bytes) -> None:
+        await self._write(b"event: next\ndata: %b\n\n" % payload)
 
     async def _fail(self, errors: list[ErrorJson]) -> None:
         await self._next(Answer(None, errors, was_begun=False))
@@ -127,3 +137,59 @@ class EventStreamResponse(Response):
         except OSError:
             # The client is gone, or reads nothing any more: nobody is left to tell.
             return
+
+
+class _Post:
+    """Messages that are shared with others, until the stream's own task has written them."""
+
+    def __init__(self, fanout: Fanout, followed: Followed, tell: Callable[[bytes], Awaitable[None]]) -> None:
+        self._follower = fanout.join(followed, self)
+        self._tell = tell
+        self._waiting: deque[bytes] = deque()
+        self._work: Callable[[], Awaitable[None]] | None = None
+        self._errors: list[ErrorJson] | None = None
+        self._woken = asyncio.Event()
+
+    async def write(self) -> list[ErrorJson]:
+        """Write what comes, until it has ended with these errors."""
+        try:
+            await self._follower.follow()
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                while self._waiting:
+                    await self.send(self._waiting.popleft())
+                if self._errors is not None:
+                    return self._errors
+                work, self._work = self._work, None
+                if work is not None:
+                    await work()
+        finally:
+            self._follower.close()
+
+    def push(self, rest: bytes) -> bool:
+        """Leave a message to be written."""
+        if len(self._waiting) >= _MOST_WAITING:
+            return False
+        self._waiting.append(rest[:-1])
+        self._woken.set()
+        return True
+
+    async def send(self, body: bytes) -> None:
+        """Write a message."""
+        await self._tell(body)
+        # While a client reads as fast as events are made, nothing above ever waits.
+        await asyncio.sleep(0)
+
+    async def ready(self) -> None:
+        """Whoever follows alone has written everything."""
+
+    def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something once everything is written."""
+        self._work = work
+        self._woken.set()
+
+    def fail(self, errors: list[ErrorJson]) -> None:
+        """End once everything is written."""
+        self._errors = errors
+        self._woken.set()

@@ -329,12 +329,14 @@ def graphiql(_request: Request) -> Response:
 
 
 @contextlib.asynccontextmanager
-async def house(schema: strawberry.Schema = SCHEMA, **overrides: Any) -> AsyncIterator[House]:
+async def house(
+    schema: strawberry.Schema = SCHEMA, *, trusted: Mapping[str, str] | None = None, **overrides: Any
+) -> AsyncIterator[House]:
     """A server with the default limits but for `overrides`, on a free port of 127.0.0.1."""
     limits = Limits(**{"linger": timedelta(milliseconds=200), **overrides})
     journal, clock = Journal(), Clock()
     door = HouseDoor(journal)
-    routes = graphql_routes(schema, door, limits, graphiql=graphiql, monotonic=clock)
+    routes = graphql_routes(schema, door, limits, graphiql=graphiql, trusted=trusted, monotonic=clock)
     config = uvicorn.Config(
         Starlette(routes=routes),
         host="127.0.0.1",

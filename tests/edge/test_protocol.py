@@ -195,7 +195,7 @@ async def test_pings_of_a_client_that_reads_nothing_do_not_pile_up() -> None:
         for _ in range(200):
             writer.write(ping * 1_000)
             await asyncio.sleep(0)
-            assert connection.transport.get_write_buffer_size() < 1_000_000
+            assert connection.transport.get_write_buffer_size() < 4_000_000
         writer.transport.abort()
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from playwright.async_api import Page, async_playwright
 
 CHROMIUM = "/usr/bin/chromium"
-_ARGUMENTS = (
+ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--no-first-run",
@@ -48,7 +48,7 @@ _CONNECT = """async ({ url, token, track }) => {
 async def browser_page(url: str, *, arguments: Sequence[str] = ()) -> AsyncIterator[Page]:
     """A page of a Chromium of its own, at an address whose origin may use the microphone."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*_ARGUMENTS, *arguments])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
         try:
             page = await browser.new_page()
             await page.goto(url)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tests.product.permission_cells import Given, Place
-from tests.product.permission_town import PASSWORD, World
+from tests.product.permission_town import NOWHERE, PASSWORD, World
 
 _SPACE = "query { space(id: $live$) % }"
 _ENDED = "query { recording(id: $ended recording$) % }"
@@ -20,6 +20,8 @@ PLACES: Mapping[str, Place] = MappingProxyType(
         "Viewer": Place("Viewer", "query { viewer % }"),
         "RecordingEligibility": Place("RecordingEligibility", "query { viewer { recordingEligibility % } }"),
         "AccessToken": Place("AccessToken", "query { viewer { accessTokens % } }"),
+        "Webhook": Place("Webhook", "query { viewer { webhooks % } }"),
+        "WebhookDelivery": Place("WebhookDelivery", "query { node(id: $delivery$) % }"),
         "Space, live": Place("Space", _SPACE),
         "Space, ticketed": Place("Space", "query { space(id: $ticketed$) % }"),
         "RecordingConsent": Place("RecordingConsent", "query { space(id: $live$) { consent % } }"),
@@ -87,6 +89,7 @@ ROOTS: Mapping[str, str] = MappingProxyType(
         "Query.node": "query { node(id: $live$) { id } }",
         "Query.node, a listener's participation": "query { node(id: $listening$) { id } }",
         "Query.node, an access token of the host": "query { node(id: $token$) { id } }",
+        "Query.node, a webhook of the host": "query { node(id: $webhook$) { id } }",
         "Query.nodes": "query { nodes(ids: [$live$]) { id } }",
         "Query.viewer": "query { viewer { isModerator } }",
         "Query.user": 'query { user(handle: "host") { id } }',
@@ -134,6 +137,8 @@ _MADE: Mapping[str, Callable[[World, str], Awaitable[Any]]] = MappingProxyType(
         "$new_clip": lambda world, who: world.clip_of(who),
         "$strange_clip": lambda world, _who: world.clip_of("another host"),
         "$new_token": lambda world, who: world.token_of(who),
+        "$new_webhook": lambda world, who: world.webhook_of(who),
+        "$strange_webhook": lambda world, _who: world.webhook_of("host"),
         "$running": lambda world, who: world.running(who),
         "$again": lambda world, who: world.again(who),
         "$handle": _handle,
@@ -204,6 +209,14 @@ CHANGES: Mapping[str, Given] = MappingProxyType(
         "createAccessToken": _with(name="Another", scopes=["READ"]),
         "revokeAccessToken": _with(accessTokenId="$token"),
         "revokeAccessToken, one's own": _with(accessTokenId="$new_token"),
+        "createWebhook": _with(url=NOWHERE, events=["SPACE_STARTED"]),
+        "updateWebhook": _with(webhookId="$webhook", events=["SPACE_ENDED"]),
+        "updateWebhook, one's own": _with(webhookId="$new_webhook", url=NOWHERE),
+        "rotateWebhookSecret": _with(webhookId="$webhook"),
+        "rotateWebhookSecret, one's own": _with(webhookId="$new_webhook"),
+        "redeliverWebhook": _with(deliveryId="$delivery"),
+        "deleteWebhook": _with(webhookId="$strange_webhook"),
+        "deleteWebhook, one's own": _with(webhookId="$new_webhook"),
         "leaveSpace": _with(spaceId="$live"),
         "endSpace": _with(spaceId="$running"),
         "startSpace": _with(spaceId="$lone"),

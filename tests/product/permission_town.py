@@ -26,6 +26,8 @@ PEOPLE = (
     "deleted",
 )  # fmt: skip
 PASSWORD = "correct horse"
+# Nobody listens there, and nothing leaves this machine.
+NOWHERE = "http://127.0.0.1:9/hook"
 
 
 @dataclass
@@ -80,6 +82,12 @@ class World:
         made = await owner.do("createAccessToken", "accessToken { id }", name="One", scopes=["READ"])
         return str(made["accessToken"]["id"])
 
+    async def webhook_of(self, who: str) -> str:
+        """A webhook of somebody, for what does not happen here; of the host for who can have none."""
+        owner = self.people[who] if who not in {"anonymous", "deleted"} else self.host
+        wish = {"url": NOWHERE, "events": ["RECORDING_FAILED"]}
+        return str((await owner.do("createWebhook", "webhook { id }", **wish))["webhook"]["id"])
+
     async def running(self, who: str) -> str:
         """The live Space; for the moderator one of another host, which is none of theirs either."""
         if who != "moderator":
@@ -126,7 +134,7 @@ async def _recorded(runner: Person, town: Town, *, owner: Person) -> str:
 @contextlib.asynccontextmanager
 async def open_world(data_dir: Path) -> AsyncIterator[World]:
     """Everybody in place: a live Space, an ended one, a ticketed one, one whose recording is gone."""
-    async with open_town(data_dir, quiet=True) as town:
+    async with open_town(data_dir, quiet=True, webhook_private_addresses=True) as town:
         people = {
             name: await town.person(name.replace(" ", "_").replace("deleted", "who_left"))
             for name in PEOPLE
@@ -154,6 +162,7 @@ async def _furnish(world: World) -> None:
         things[f"{name} recording"] = (await host.recording(things[name], "id"))["id"]
     await _tell_of_the_ended(world)
     await _take_away(world)
+    await _hook(world)
     things["live"] = await _live(world)
     await _attend(world, things["live"], "listener", "speaker", "cohost", "moderator", "another host")
     things["live recording"] = (await host.recording(things["live"], "id"))["id"]
@@ -207,6 +216,20 @@ async def _furnish(world: World) -> None:
         created_at=world.town.clock.now(),
     )
     await world.people["moderator"].do("updateRollout", percentage=50)
+
+
+async def _hook(world: World) -> None:
+    """A webhook of everybody, and what that of the host is called with; nobody answers there."""
+    for name, person in world.people.items():
+        if name != "anonymous":
+            wish = {"url": NOWHERE, "events": ["SPACE_STARTED"]}
+            made = await person.do("createWebhook", "webhook { id }", **wish)
+            world.things[f"webhook of {name}"] = made["webhook"]["id"]
+    await _ended(world)
+    query = "{ viewer { webhooks { deliveries { edges { node { id } } } } } }"
+    (hook,) = (await world.host.read(query))["viewer"]["webhooks"]
+    world.things["delivery"] = hook["deliveries"]["edges"][0]["node"]["id"]
+    world.things["webhook"] = world.things["webhook of host"]
 
 
 async def _live(world: World, **fields: Any) -> str:

@@ -8,6 +8,7 @@ import pytest
 from schema.build import build_schema
 from services.tokens import SCOPES
 from tests.product.databases import databases
+from tests.product.openid_fake import OpenIdFake
 from tests.product.still_to_come import STILL_TO_COME
 from tests.product.town import Person, Town
 
@@ -154,6 +155,11 @@ async def test_a_moderator_s_token_moderates_only_with_the_scope(city: Town) -> 
     assert (await writer.read(queue))["moderation"] is not None
     assert await reader.refused("endSpace", spaceId=space) == "FORBIDDEN"
     assert await reader.refused("setLegalHold", recordingId=space, held=True, reason="r") == "FORBIDDEN"
+
+
+async def test_without_a_provider_in_the_settings_no_provider_s_token_is_taken(city: Town) -> None:
+    token = OpenIdFake("https://provider.example", city.clock).token("ada")
+    assert await code_of(Person(city, token=token), TOKENS) == "UNAUTHENTICATED"
 
 
 async def test_every_mutation_named_for_a_scope_is_one(city: Town) -> None:

@@ -37,6 +37,7 @@ _OF_THINGS = frozenset(
         "participant_id",
         "item_id",
         "ticket_id",
+        "webhook_id",
         "payment_id",
         "clip_id",
         "invitation_id",

@@ -13,8 +13,10 @@ import httpx
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
 from websockets.typing import Subprotocol
 
+from benchmarks.hostile import bodies
 from services.links import Link, LinkKind
 from tests.product.town import Person, Town
 from tests.product.voices import MS, Talk, at, recorded, uuid_of
@@ -80,6 +82,23 @@ async def test_10000_aliases_and_deep_queries_are_refused(city: Town) -> None:
         answer = await city.anyone.ask(query)
         assert answer["errors"][0]["extensions"]["code"] == "INVALID_INPUT", query[:60]
         assert answer.get("data") is None
+
+
+async def test_what_only_wants_to_cost_is_refused_on_every_way_in(city: Town) -> None:
+    for name, make in bodies().items():
+        if name == "50 MB":
+            continue
+        response = await _post(city, make(), Accept="application/graphql-response+json")
+        assert response.status_code in {400, 413}, name
+        assert response.json()["errors"][0]["extensions"]["code"] == "INVALID_INPUT", name
+        async with _raw(city) as raw:
+            await raw.send(f'{{"type":"subscribe","id":"1","payload":{make().decode()}}}')
+            try:
+                answer = json.loads(await raw.recv())
+            except ConnectionClosedError:
+                assert raw.close_code in {1009, 4400}, name
+                continue
+            assert answer["payload"][0]["extensions"]["code"] == "INVALID_INPUT", name
 
 
 @contextlib.asynccontextmanager

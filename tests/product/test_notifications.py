@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from models.announcement import Announcement
 from models.block import Block
 from models.notification import Notification
-from services import announcements
+from services import announcements, leases
 from services.changes import new_id
 from tests.product.post import (
     kinds,
@@ -226,9 +227,9 @@ async def test_everybody_is_told_once_although_workers_are_killed_on_the_way(
         await fan.do("setReminder", spaceId=space_id, enabled=True)
     city.clock.stand_at(city.clock.now() + 50 * MINUTE)
     house = city.built.house
-    (leased,) = await announcements.claim(house, "killed", most=10)
+    (leased,) = await leases.claim(house, Announcement, "killed", most=10)
     assert await announcements._announce_some(house, leased, "killed")
-    assert await announcements.claim(house, "another", most=10) == []
+    assert await leases.claim(house, Announcement, "another", most=10) == []
     await post(city)
     counts = [len(await kinds(fan)) for fan in fans]
     assert sorted(counts) == [0, 0, 0, 1, 1]

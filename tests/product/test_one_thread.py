@@ -37,7 +37,7 @@ async def test_a_voice_is_recorded_played_shared_deleted_and_purged(town: Town) 
 
     recording = await host.recording(space["id"], "id status durationMs sizeBytes playback { url mimeType }")
     assert recording["status"] == "AVAILABLE"
-    assert 1800 <= recording["durationMs"] <= 2300
+    assert 1800 <= recording["durationMs"] <= 3500
     playlist = await town.fetch(recording["playback"]["url"])
     assert playlist.status_code == 200
     assert playlist.text.rstrip().endswith("#EXT-X-ENDLIST")

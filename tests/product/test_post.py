@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from models.delivery import Delivery
 from models.push_subscription import PushSubscription
-from services import deliveries
+from services import leases
 from tests.product.post import (
     MailHouse,
     PushService,
@@ -135,7 +135,7 @@ async def test_a_delivery_outlives_the_worker_that_was_killed_with_it(
     await no_lease(host)
     city.clock.stand_at(city.clock.now() + timedelta(seconds=10))
     house = city.built.house
-    assert len(await deliveries.claim(house, "killed", most=10)) == 1
+    assert len(await leases.claim(house, Delivery, "killed", most=10)) == 1
     await post(city)
     assert pushes.came.empty()
     city.clock.stand_at(city.clock.now() + house.rules.lease_for)

@@ -200,7 +200,7 @@ async def test_deleted_while_live_the_icon_goes_and_the_space_goes_on(city: Town
     ended = await host.space(space_id, "state recording { status durationMs }")
     assert (ended["state"], ended["recording"]["status"]) == ("ENDED", "DELETED")
     assert ended["recording"]["durationMs"] >= 1000
-    home = await city.http.get("/")
+    home = await city.http.get("/timeline")
     assert home.status_code == 200
 
 

@@ -13,6 +13,7 @@ from media.voice import START_DELAY_SAMPLES, TICK_SAMPLES
 from models.recording import Recording, RecordingStatus
 from services import attendance
 from tests.media.publisher import tone
+from tests.media.sound import Signal
 from tests.product.town import Person, Town
 
 TICK_NS = 20_000_000
@@ -54,14 +55,14 @@ class Talk:
     recording_id: str
 
 
-async def speak(town: Town, space_id: str, seconds: float) -> None:
-    """A voice in a live Space, below the WebRTC layer and faster than real time."""
+async def speak(town: Town, space_id: str, seconds: float, *, signal: Signal | None = None) -> None:
+    """A voice in a live Space, below the WebRTC layer and faster than real time. Without `signal` a tone."""
     engine = cast(LocalEngine, town.built.engine._engine)
     room = engine._rooms[str(uuid_of(space_id))]
     engine.ticker.remove(room.tick)
     voice = room.add_publisher(str(uuid4()))
     voice.connected = True
-    signal = tone(frequency_hz=440, seconds=seconds)
+    signal = tone(frequency_hz=440, seconds=seconds) if signal is None else signal
     count = round(seconds * 50)
     frames = [signal[number * 960 : (number + 1) * 960] for number in range(count)]
     # A voice is heard from the tick on which so much of it has come.

@@ -1,0 +1,102 @@
+"""The browser client: one page for every path that its router knows, and the service worker beside it."""
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from api.pages import Pages, page
+
+_STATIC = Path(__file__).parent / "static"
+_CLIENT = _STATIC / "client"
+# What `web/client/src/app.tsx` knows besides `/`.
+_PATHS = (
+    "/sign-in",
+    "/sign-up",
+    "/people",
+    "/people/{handle}",
+    "/spaces/{space}",
+    "/new",
+    "/recordings",
+    "/notices",
+    "/moderation",
+    "/moderation/{section}",
+    "/moderation/{section}/{subject}",
+)
+
+
+class ClientRoutes:
+    """Without Node.js there was nothing to build: then `/` is the server's own timeline, and says so."""
+
+    def __init__(self, pages: Pages, public_url: str) -> None:
+        """`public_url`: what media addresses begin with, and so where the page may fetch from."""
+        self._pages = pages
+        self._policy = _policy(public_url)
+
+    def routes(self) -> list[BaseRoute]:
+        """The pages, the worker and everything that was built."""
+        return [
+            Route("/", self.home),
+            *(Route(path, self.elsewhere) for path in _PATHS),
+            Route("/worker.js", self.worker),
+            Mount("/static", GZipMiddleware(_Built(directory=_STATIC, check_dir=False), minimum_size=1000)),
+        ]
+
+    async def home(self, request: Request) -> Response:
+        """The client; without it, the public timeline."""
+        return self._shell() or await self._pages.timeline(request, is_instead=True)
+
+    async def elsewhere(self, _request: Request) -> Response:
+        """The client at another of its paths."""
+        return self._shell() or page("client.html", 404)
+
+    async def worker(self, _request: Request) -> Response:
+        """The service worker, from the root, as it may only act for what lies below it."""
+        if not (_CLIENT / "worker.js").exists():
+            return page("client.html", 404)
+        return FileResponse(_CLIENT / "worker.js", headers={"Cache-Control": "no-cache"})
+
+    def _shell(self) -> Response | None:
+        if not (_CLIENT / "index.html").exists():
+            return None
+        headers = {
+            "Content-Security-Policy": self._policy,
+            "Cache-Control": "no-cache",
+            "Referrer-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return HTMLResponse(_html(), headers=headers)
+
+
+class _Built(StaticFiles):
+    """Files whose names hold the hash of what is in them never change."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if path.startswith("client/assets/") and response.status_code == 200:
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+@cache
+def _html() -> str:
+    return (_CLIENT / "index.html").read_text()
+
+
+def _policy(public_url: str) -> str:
+    """No script but ours, nothing from elsewhere; sound and pictures also by the address that the API names."""
+    public = urlsplit(public_url)
+    media = f"'self' {public.scheme}://{public.netloc}"
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; manifest-src 'self';"
+        f" worker-src 'self'; img-src {media}; media-src {media} blob:; connect-src {media};"
+        " require-trusted-types-for 'script'; trusted-types spaces;"
+        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )

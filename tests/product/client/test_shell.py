@@ -1,0 +1,70 @@
+"""The page that carries the client: what it allows, and what stands in its place where it was not built."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api import client
+from tests.product.client.visitor import BUILT, skip_unless_built
+from tests.product.town import Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SCRIPT_BYTES = 120_000
+
+
+async def test_every_path_of_the_client_carries_a_policy_without_inline_script(city: Town) -> None:
+    skip_unless_built()
+    for path in ("/", "/sign-in", "/people/mira", "/spaces/x", "/new"):
+        answer = await city.http.get(path)
+        policy = answer.headers["content-security-policy"]
+
+        assert answer.status_code == 200
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+        assert "<script>" not in answer.text
+        assert "style=" not in answer.text
+
+
+async def test_built_files_go_compressed_and_are_kept_for_good(city: Town) -> None:
+    skip_unless_built()
+    (script,) = BUILT.glob("assets/client-*.js")
+    answer = await city.http.get(f"/static/client/assets/{script.name}")
+
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    assert (await city.http.get("/worker.js")).headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.needs_node
+async def test_the_script_before_hls_js_is_at_most_120_kb() -> None:
+    skip_unless_built()
+    scripts = [file for file in BUILT.rglob("*.js") if not file.name.startswith("hls")]
+
+    assert any(file.name.startswith("client-") for file in scripts)
+    assert sum(len(gzip.compress(file.read_bytes())) for file in scripts) <= SCRIPT_BYTES
+
+
+@pytest.mark.needs_node
+async def test_each_operation_of_the_client_is_told_by_its_hash() -> None:
+    skip_unless_built()
+    trusted: dict[str, str] = json.loads((BUILT / "documents.json").read_text())
+
+    assert any("timelineUpdates" in text for text in trusted.values())
+    assert all(hashlib.sha256(text.encode()).hexdigest() == key for key, text in trusted.items())
+
+
+async def test_without_node_the_api_says_so_and_shows_the_timeline(
+    city: Town, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(client, "_CLIENT", tmp_path)
+
+    answers: list[httpx.Response] = [await city.http.get(path) for path in ("/", "/spaces/x", "/worker.js")]
+    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    assert all("Node.js 20.19" in answer.text for answer in answers)
+    assert "<h1>Timeline</h1>" in answers[0].text
+    assert "Node.js" not in (await city.http.get("/timeline")).text

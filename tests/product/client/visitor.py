@@ -1,0 +1,92 @@
+"""A person at a browser, on the client's pages."""
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, async_playwright
+
+from tests.product.browser import ARGUMENTS
+from tests.product.town import Person
+
+BUILT = Path(__file__).parent.parent.parent.parent / "api" / "static" / "client"
+PATIENCE_MS = 20_000
+
+
+def skip_unless_built() -> None:
+    """The client is built where Node.js is."""
+    if not (BUILT / "index.html").exists():
+        pytest.skip("the browser client was not built, for want of Node.js")
+
+
+@contextlib.asynccontextmanager
+async def chromium(*arguments: str) -> AsyncIterator[Browser]:
+    """A Chromium whose microphone is made up, and which plays without being asked."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=[*ARGUMENTS, *arguments]
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@dataclass
+class Visitor:
+    """One browser window. `complaints`: errors, broken policies and requests to other places."""
+
+    page: Page
+    context: BrowserContext
+    complaints: list[str]
+
+
+async def visit(
+    browser: Browser, url: str, *, person: Person | None = None, name: str = "", **options: object
+) -> Visitor:
+    """A window of its own, for `person` signed in as if by hand."""
+    context = await browser.new_context(locale="en-GB", timezone_id="Europe/Lisbon", **options)  # type: ignore[arg-type]
+    if person is not None:
+        await context.add_init_script(_signed_in(person, name or person.handle.title()))
+    page = await context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if _is_error(line) else None)
+    page.on(
+        "request", lambda request: complaints.append(request.url) if _is_elsewhere(request.url, url) else None
+    )
+    page.on(
+        "response",
+        lambda answer: complaints.append(f"{answer.status} {answer.url}") if _is_bad(answer) else None,
+    )
+    return Visitor(page, context, complaints)
+
+
+def _is_error(line: ConsoleMessage) -> bool:
+    """What failed to load is told by its answer, which has an address."""
+    return line.type == "error" and "Failed to load resource" not in line.text
+
+
+def _is_bad(answer: Response) -> bool:
+    """Players are told 410 or 503 when a Space ends under them, and take it well."""
+    return answer.status >= 400 and not (answer.status in {410, 503} and "/media/" in answer.url)
+
+
+def _is_elsewhere(requested: str, home: str) -> bool:
+    return not requested.startswith((home, home.replace("http", "ws"), "blob:", "data:"))
+
+
+def _signed_in(person: Person, name: str) -> str:
+    store = 'sessionStorage.getItem("spaces.session") ?? sessionStorage.setItem("spaces.session", '
+    me = f'{{ id: "{person.id}", handle: "{person.handle}", name: "{name}", avatarUrl: null }}'
+    kept = f'{{ token: "{person.token}", expiresAt: "2100-01-01T00:00:00.000Z", me: {me} }}'
+    return f"{store}JSON.stringify({kept}));"
+
+
+def names(pages: Sequence[str]) -> list[str]:
+    """Deterministic ids for parametrised pages."""
+    return [page.strip("/").replace("/", "-") or "timeline" for page in pages]

@@ -1,0 +1,53 @@
+import { useEffect, useState } from "preact/hooks";
+import { FindPeopleDocument, type PersonFragment } from "../documents";
+import { Avatar } from "../parts/avatar";
+import { ask } from "../wire/client";
+
+const PAUSE_MS = 250;
+
+/** People whose handle or name begins like what is typed. */
+export function useFound(text: string): PersonFragment[] {
+  const [found, setFound] = useState<PersonFragment[]>([]);
+  useEffect(() => {
+    let wanted = true;
+    if (text.trim() === "") return setFound([]);
+    const timer = setTimeout(() => {
+      ask(FindPeopleDocument, { text: text.trim().replace(/^@/, "") }).then(
+        ({ users }) => wanted && setFound(users.edges.flatMap(({ node }) => (node ? [node] : []))),
+        () => undefined,
+      );
+    }, PAUSE_MS);
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
+  }, [text]);
+  return found;
+}
+
+export function PeoplePage() {
+  const [text, setText] = useState("");
+  const found = useFound(text);
+  return (
+    <>
+      <h1>Find people</h1>
+      <label class="field">
+        Name or handle
+        <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+      </label>
+      <ul class="people" aria-live="polite">
+        {found.map((person) => (
+          <li key={person.id}>
+            <a href={`/people/${person.handle}`}>
+              <Avatar person={person} size="m" />
+              <span>
+                <b>{person.name}</b> <span class="quiet">@{person.handle}</span>
+              </span>
+            </a>
+          </li>
+        ))}
+      </ul>
+      {text.trim() !== "" && found.length === 0 && <p class="quiet">Nobody is called that.</p>}
+    </>
+  );
+}

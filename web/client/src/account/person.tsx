@@ -1,0 +1,61 @@
+import { FollowDocument, ProfileDocument, UnfollowDocument, type CardFragment } from "../documents";
+import { Avatar } from "../parts/avatar";
+import { useLoaded } from "../parts/load";
+import { attempt } from "../parts/said";
+import { Empty, Failed, Skeletons } from "../parts/states";
+import { signInFirst } from "../router";
+import { ask, tell } from "../wire/client";
+import { me } from "../wire/session";
+import { Card, count } from "../timeline/card";
+
+const KINDS = { SCHEDULED: "SPACE_SCHEDULED", CANCELED: "SPACE_SCHEDULED", LIVE: "SPACE_LIVE", ENDED: "SPACE_ENDED" } as const;
+
+export function PersonPage({ handle }: { handle: string }) {
+  const { value, error, reload, set } = useLoaded(async () => (await ask(ProfileDocument, { handle })).user, [handle, me.value?.id]);
+  if (error !== null) return <Failed error={error} again={reload} />;
+  if (value === null) return <Skeletons count={2} />;
+  const isMe = me.value?.id === value.id;
+  const toggle = () => {
+    if (me.value === null) return signInFirst();
+    void attempt(async () => {
+      const input = { userId: value.id };
+      const { user } = value.viewerFollows ? await tell(UnfollowDocument, input) : await tell(FollowDocument, input);
+      if (user) set((now) => (now === null ? now : { ...now, ...user }));
+    });
+  };
+  const cards: CardFragment[] = value.spaces.edges.flatMap(({ node }) =>
+    node === null
+      ? []
+      : [{
+          id: node.id, kind: KINDS[node.state], createdAt: node.createdAt, activityAt: node.createdAt, comment: null,
+          startMs: 0, url: "", viewerCanDelete: false, author: value, space: node, recording: node.recording, clip: null,
+        }],
+  );
+  return (
+    <>
+      <section class="profile">
+        <Avatar person={value} size="xl" />
+        <h1>{value.name}</h1>
+        <p class="quiet">@{value.handle}</p>
+        {value.bio !== null && value.bio !== "" && <p>{value.bio}</p>}
+        <p class="quiet">
+          {count(value.followerCount, "follower", "followers")} · follows {value.followingCount.toLocaleString()}
+        </p>
+        {!isMe && (
+          <button class={`button ${value.viewerFollows ? "" : "primary"}`} aria-pressed={value.viewerFollows} onClick={toggle}>
+            {value.viewerFollows ? "Following" : "Follow"}
+          </button>
+        )}
+      </section>
+      {cards.length === 0 ? (
+        <Empty icon="wave" title={`${value.name} has hosted no Space yet`} />
+      ) : (
+        <div class="cards">
+          {cards.map((card) => (
+            <Card key={card.id} card={card} />
+          ))}
+        </div>
+      )}
+    </>
+  );
+}

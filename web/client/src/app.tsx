@@ -1,0 +1,148 @@
+// The frame around every page: where one can go, who is signed in, what is being heard.
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect } from "preact/hooks";
+import { SignIn } from "./account/sign-in";
+import { PeoplePage } from "./account/people";
+import { PersonPage } from "./account/person";
+import { SignOutDocument } from "./documents";
+import { Avatar } from "./parts/avatar";
+import { Icon, Logo, type IconName } from "./parts/icons";
+import { attempt, Said } from "./parts/said";
+import { Empty } from "./parts/states";
+import { PlayerBar } from "./player/bar";
+import { go, path } from "./router";
+import { StageBar } from "./space/bar";
+import { NewSpace } from "./space/new";
+import { SpacePage } from "./space/page";
+import { stage } from "./space/stage";
+import { Timeline } from "./timeline/timeline";
+import { isConnected, isOnline, newVisitor, tell } from "./wire/client";
+import { forget, me } from "./wire/session";
+
+interface Page {
+  title: string;
+  page: VNode;
+}
+
+function pageAt(at: string): Page {
+  const [first = "", second = ""] = at.split("/").slice(1).map(decodeURIComponent);
+  switch (first) {
+    case "":
+      return { title: "Timeline", page: <Timeline /> };
+    case "sign-in":
+      return { title: "Sign in", page: <SignIn key="in" isNew={false} /> };
+    case "sign-up":
+      return { title: "Make an account", page: <SignIn key="up" isNew /> };
+    case "people":
+      return second === ""
+        ? { title: "Find people", page: <PeoplePage /> }
+        : { title: `@${second}`, page: <PersonPage handle={second} /> };
+    case "spaces":
+      return { title: "Space", page: <SpacePage key={second} id={second} /> };
+    case "new":
+      return { title: "New Space", page: <NewSpace /> };
+    default:
+      return { title: "Not found", page: <Missing /> };
+  }
+}
+
+function Missing() {
+  return (
+    <Empty icon="gone" title="There is no such page">
+      <a class="button" href="/">
+        To the timeline
+      </a>
+    </Empty>
+  );
+}
+
+export function App() {
+  const { title, page } = pageAt(path.value);
+  useEffect(() => {
+    document.title = `${title} · Spaces`;
+  }, [title]);
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <Top />
+      <Offline />
+      <main id="main" tabIndex={-1}>
+        {page}
+      </main>
+      <Said />
+      {stage.value === null ? <PlayerBar /> : <StageBar />}
+    </>
+  );
+}
+
+function Top() {
+  const who = me.value;
+  return (
+    <header class="top">
+      <a class="home" href="/">
+        <Logo />
+        <span>Spaces</span>
+      </a>
+      <nav aria-label="Main">
+        <To href="/" icon="home">
+          Timeline
+        </To>
+        <To href="/new" icon="plus">
+          New Space
+        </To>
+        <To href="/people" icon="people">
+          People
+        </To>
+      </nav>
+      {who === null ? (
+        <a class="button primary small sign-in" href="/sign-in">
+          Sign in
+        </a>
+      ) : (
+        <details class="account">
+          <summary aria-label={`Account of ${who.name}`}>
+            <Avatar person={who} size="m" />
+          </summary>
+          <div class="menu">
+            <a href={`/people/${who.handle}`}>
+              <b>{who.name}</b>
+              <span class="quiet">@{who.handle}</span>
+            </a>
+            <button onClick={() => void signOut()}>
+              <Icon name="out" /> Sign out
+            </button>
+          </div>
+        </details>
+      )}
+    </header>
+  );
+}
+
+function To({ href, icon, children }: { href: string; icon: IconName; children: ComponentChildren }) {
+  const isHere = path.value === href;
+  return (
+    <a href={href} {...(isHere ? { "aria-current": "page" as const } : {})}>
+      <Icon name={icon} />
+      <span>{children}</span>
+    </a>
+  );
+}
+
+async function signOut(): Promise<void> {
+  await attempt(() => tell(SignOutDocument, {}));
+  forget();
+  newVisitor();
+  go("/");
+}
+
+/** Said only when it lasts: a socket that comes right back is nobody's concern. */
+function Offline() {
+  const away = !isOnline.value || !isConnected.value;
+  return (
+    <p class={`offline ${away ? "away" : ""}`} role="status">
+      {away ? (isOnline.value ? "Connecting again …" : "You are offline. What you see may have changed.") : ""}
+    </p>
+  );
+}

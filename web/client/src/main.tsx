@@ -1,0 +1,23 @@
+import "@fontsource-variable/figtree/wght.css";
+import "./style.css";
+import { effect } from "@preact/signals";
+import { render } from "preact";
+import { App } from "./app";
+import { connectMediaSession } from "./player/media-session";
+import { comeBack, track } from "./player/player";
+import { stage } from "./space/stage";
+
+const root = document.getElementById("app");
+if (root) {
+  root.replaceChildren();
+  render(<App />, root);
+}
+connectMediaSession();
+comeBack();
+// Room at the foot of the page for what stands there.
+effect(() => void document.body.classList.toggle("has-player", track.value !== null || stage.value !== null));
+// A menu that is open closes when one goes on.
+addEventListener("click", (event) => {
+  for (const open of document.querySelectorAll<HTMLDetailsElement>("details.account[open]"))
+    if (!open.querySelector("summary")?.contains(event.target as Node)) open.open = false;
+});

@@ -1,0 +1,88 @@
+// One audio element for the whole visit, and how HLS gets into it: by the browser itself, or where it cannot, by hls.js.
+import type Hls from "hls.js";
+
+const HLS = "application/vnd.apple.mpegurl";
+
+export const audio = document.createElement("audio");
+audio.preload = "auto";
+audio.id = "sound";
+document.body.append(audio);
+
+let library: Hls | null = null;
+
+/** What became of the sound: 410 when there is nothing to hear any more. */
+export type Trouble = "gone" | "broken";
+
+export function detach(): void {
+  library?.destroy();
+  library = null;
+  audio.onerror = null;
+  audio.removeAttribute("src");
+  audio.load();
+}
+
+export interface Source {
+  url: string;
+  /** Where to begin, in seconds of the playlist. */
+  fromS: number;
+  /** Still growing: browsers that have learnt HLS lately stall at its end, so the library plays it where it can. */
+  isLive: boolean;
+}
+
+const PATIENCE_MS = 4_000;
+
+/** Let the element play a playlist. Answers once it may be played. */
+export async function attach(source: Source, onTrouble: (trouble: Trouble) => void): Promise<void> {
+  detach();
+  const { url, fromS, isLive } = source;
+  const isNative = audio.canPlayType(HLS) !== "";
+  if (!isNative || (isLive && "MediaSource" in window)) return attachLibrary(url, fromS, onTrouble);
+  const giveUp = async (): Promise<void> => {
+    if (audio.src !== url || library !== null) return;
+    if (await isGone(url)) return onTrouble("gone");
+    // Some browsers say that they can, and cannot play all of it.
+    await attachLibrary(url, fromS, onTrouble);
+    await audio.play().catch(() => undefined);
+  };
+  audio.onerror = () => void giveUp();
+  setTimeout(() => {
+    if (audio.src === url && audio.readyState === 0) void giveUp();
+  }, PATIENCE_MS);
+  audio.src = url;
+  if (fromS > 0) audio.addEventListener("loadedmetadata", () => (audio.currentTime = fromS), { once: true });
+}
+
+async function attachLibrary(url: string, fromS: number, onTrouble: (trouble: Trouble) => void): Promise<void> {
+  const { default: Library, Events, ErrorTypes } = await import("hls.js/light");
+  if (!Library.isSupported()) return onTrouble("broken");
+  audio.onerror = null;
+  // A worker would have to be made from a blob, which our policy forbids; audio costs little without it.
+  const hls = new Library({ enableWorker: false, startPosition: fromS > 0 ? fromS : -1 });
+  library = hls;
+  hls.on(Events.ERROR, (_name, data) => {
+    const status = data.response?.code ?? 0;
+    if (status === 410 || status === 404 || status === 403) onTrouble("gone");
+    else if (!data.fatal) return;
+    else if (data.type === ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+    // The network comes back; so do we.
+    else setTimeout(() => library === hls && hls.startLoad(), 2_000);
+  });
+  hls.loadSource(url);
+  hls.attachMedia(audio);
+}
+
+async function isGone(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(url, { cache: "no-store" });
+    return [403, 404, 410].includes(answer.status);
+  } catch {
+    return false;
+  }
+}
+
+/** Where a trimmed playlist begins, in ms since the first audio: it is cut at a fragment, so its own date says it. */
+export async function beginsAt(url: string, startedAt: string | null): Promise<number> {
+  const text = await (await fetch(url, { cache: "no-store" })).text();
+  const date = /^#EXT-X-PROGRAM-DATE-TIME:(.+)$/m.exec(text)?.[1];
+  return date !== undefined && startedAt !== null ? Math.max(0, Date.parse(date) - Date.parse(startedAt)) : 0;
+}

@@ -1,0 +1,102 @@
+// How one comes in, and what one does there: listen, ask to speak, speak, leave.
+import { useState } from "preact/hooks";
+import { AcknowledgeDocument, JoinSpaceDocument, RaiseHandDocument } from "../documents";
+import { Dialog } from "../parts/dialog";
+import { Icon, PlayIcon } from "../parts/icons";
+import { attempt } from "../parts/said";
+import * as player from "../player/player";
+import { signInFirst } from "../router";
+import { tell } from "../wire/client";
+import { me } from "../wire/session";
+import type { Space } from "./room";
+import { goOn, leave, stage } from "./stage";
+
+export function Door({ space }: { space: Space }) {
+  const mine = space.viewerParticipation;
+  const isIn = mine !== null && mine.leftAt === null;
+  const mayspeak = isIn && mine.role !== "LISTENER";
+  return mayspeak ? <SpeakerDoor space={space} /> : <ListenerDoor space={space} isIn={isIn} />;
+}
+
+function ListenerDoor({ space, isIn }: { space: Space; isIn: boolean }) {
+  const hears = player.track.value?.id === space.id && player.phase.value !== "over";
+  const isHand = space.viewerParticipation?.handRaised ?? false;
+  const listen = () =>
+    attempt(async () => {
+      if (hears) return player.toggle();
+      if (me.value !== null && !isIn) await tell(JoinSpaceDocument, { spaceId: space.id });
+      await player.playLive(space.id, { spaceId: space.id, title: space.title, host: space.host });
+    });
+  const raise = () => {
+    if (me.value === null) return signInFirst();
+    void attempt(async () => {
+      if (!isIn) await tell(JoinSpaceDocument, { spaceId: space.id });
+      await tell(RaiseHandDocument, { spaceId: space.id, raised: !isHand });
+    });
+  };
+  const isPlaying = hears && player.phase.value === "playing";
+  return (
+    <div class="controls">
+      <button class="button on-colour" onClick={() => void listen()}>
+        <PlayIcon playing={isPlaying} />
+        {isPlaying ? "Pause" : "Listen live"}
+      </button>
+      {space.speakerPolicy !== "INVITED" && (
+        <button class="button on-colour" aria-pressed={isHand} onClick={raise}>
+          <Icon name="hand" />
+          {isHand ? "Lower your hand" : "Raise your hand"}
+        </button>
+      )}
+      {isIn && <Leave space={space} />}
+    </div>
+  );
+}
+
+/** Says what leaving means to the one who hosts. */
+function Leave({ space }: { space: Space }) {
+  return (
+    <button class="button on-colour" onClick={() => void attempt(() => leave(space.id))}>
+      <Icon name="leave" /> Leave
+    </button>
+  );
+}
+
+function SpeakerDoor({ space }: { space: Space }) {
+  const mine = space.viewerParticipation;
+  const [asking, setAsking] = useState(false);
+  const isOn = stage.value?.spaceId === space.id;
+  const isHost = space.host.id === me.value?.id;
+  const mustAgree = !isHost && space.consent !== null && mine?.recordingAcknowledgedAt === null;
+  const go = () => attempt(() => goOn({ spaceId: space.id, title: space.title, host: space.host }, mine?.isMuted ?? false));
+  const step = () => (mustAgree ? setAsking(true) : void go());
+  const agree = () =>
+    attempt(async () => {
+      await tell(AcknowledgeDocument, { spaceId: space.id, consentVersion: space.consent?.version ?? "" });
+      setAsking(false);
+      await go();
+    });
+  return (
+    <div class="controls">
+      {!isOn && (
+        <button class="button on-colour" onClick={step}>
+          <Icon name="mic" /> {isHost ? "Open your microphone" : "Speak"}
+        </button>
+      )}
+      {!isHost && <Leave space={space} />}
+      {asking && space.consent !== null && (
+        <Dialog title="This Space is recorded" onClose={() => setAsking(false)}>
+          <p class="consent">{space.consent.text}</p>
+          <p class="quiet">Your microphone stays closed until you agree. You can go on listening without it.</p>
+          <div class="row end">
+            <button class="button" onClick={() => setAsking(false)}>
+              Keep listening
+            </button>
+            <button class="button primary" onClick={() => void agree()}>
+              Agree and speak
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,126 @@
+import { useEffect, useState } from "preact/hooks";
+import { CreateSpaceDocument, MayRecordDocument, StartSpaceDocument, type SpeakerPolicy } from "../documents";
+import { Empty } from "../parts/states";
+import { attempt } from "../parts/said";
+import { go } from "../router";
+import { ask, Refused, tell } from "../wire/client";
+import { me } from "../wire/session";
+import { RecordSwitch } from "./desk";
+import { goOn } from "./stage";
+
+const POLICIES: [SpeakerPolicy, string][] = [
+  ["RAISED_HAND", "Everyone who raises a hand"],
+  ["FOLLOWED", "People you follow, by raising a hand"],
+  ["INVITED", "Only people you invite"],
+];
+
+/** What `datetime-local` shows: the viewer's own time, without a zone. */
+function local(at: Date): string {
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+export function NewSpace() {
+  const [title, setTitle] = useState("");
+  const [about, setAbout] = useState("");
+  const [record, setRecord] = useState<boolean | null>(null);
+  const [later, setLater] = useState(false);
+  const [at, setAt] = useState(local(new Date(Date.now() + 3_600_000)));
+  const [policy, setPolicy] = useState<SpeakerPolicy>("RAISED_HAND");
+  const [problem, setProblem] = useState("");
+  const [isSending, setSending] = useState(false);
+  useEffect(() => {
+    if (me.value === null) return;
+    ask(MayRecordDocument, {}).then(
+      ({ viewer }) => setRecord((now) => now ?? Boolean(viewer?.recordsByDefault && viewer.recordingEligibility.allowed)),
+      () => undefined,
+    );
+  }, []);
+  if (me.value === null)
+    return (
+      <Empty icon="mic" title="Host your own Space">
+        <a class="button primary" href="/sign-in?to=/new">
+          Sign in
+        </a>
+      </Empty>
+    );
+  const host = { ...me.value };
+
+  const send = async (event: Event) => {
+    event.preventDefault();
+    setSending(true);
+    setProblem("");
+    try {
+      const { space } = await tell(CreateSpaceDocument, {
+        title,
+        description: about.trim() === "" ? null : about,
+        record: record ?? false,
+        speakerPolicy: policy,
+        scheduledStart: later ? new Date(at).toISOString() : null,
+      });
+      if (space === null) return;
+      if (!later) {
+        await tell(StartSpaceDocument, { spaceId: space.id });
+        await attempt(() => goOn({ spaceId: space.id, title, host }, false));
+      }
+      go(`/spaces/${space.id}`);
+    } catch (failed) {
+      setProblem(failed instanceof Refused || failed instanceof Error ? failed.message : String(failed));
+    } finally {
+      setSending(false);
+    }
+  };
+  return (
+    <>
+      <h1>New Space</h1>
+      <form class="stage" onSubmit={(event) => void send(event)}>
+        <div>
+          <label class="field">
+            What do you want to talk about?
+            <input required maxLength={200} value={title} onInput={(event) => setTitle(event.currentTarget.value)} />
+          </label>
+          <label class="field">
+            Description
+            <textarea rows={2} maxLength={5000} value={about} onInput={(event) => setAbout(event.currentTarget.value)} />
+          </label>
+          <RecordSwitch checked={record ?? false} onChange={setRecord} />
+          <label class="field">
+            Who may speak
+            <select value={policy} onChange={(event) => setPolicy(event.currentTarget.value as SpeakerPolicy)}>
+              {POLICIES.map(([value, text]) => (
+                <option key={value} value={value}>
+                  {text}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label class="check">
+            <input type="checkbox" checked={later} onChange={(event) => setLater(event.currentTarget.checked)} />
+            Schedule it for later
+          </label>
+          {later && (
+            <label class="field">
+              Starts at
+              <input
+                type="datetime-local"
+                required
+                value={at}
+                min={local(new Date())}
+                max={local(new Date(Date.now() + 14 * 86_400_000))}
+                onInput={(event) => setAt(event.currentTarget.value)}
+              />
+              <small>In your time zone, at most 14 days ahead.</small>
+            </label>
+          )}
+          {problem !== "" && (
+            <p class="problem" role="alert">
+              {problem}
+            </p>
+          )}
+          <button class="button primary wide" disabled={isSending}>
+            {later ? "Schedule" : "Start now"}
+          </button>
+        </div>
+      </form>
+    </>
+  );
+}

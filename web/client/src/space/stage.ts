@@ -1,0 +1,146 @@
+// Being on a stage: one's microphone out, the others in. It goes on while one looks at other pages.
+import { signal } from "@preact/signals";
+import { JoinSpaceDocument, LeaveSpaceDocument, SetMutedDocument, type PersonFragment } from "../documents";
+import { say } from "../parts/said";
+import * as player from "../player/player";
+import { tell } from "../wire/client";
+import { me } from "../wire/session";
+import { Line } from "./line";
+
+export interface Stage {
+  spaceId: string;
+  title: string;
+  host: PersonFragment;
+}
+
+export const stage = signal<Stage | null>(null);
+export const isUp = signal(false);
+export const isMuted = signal(false);
+/** Of one's own microphone, 0 to 1. */
+export const level = signal(0);
+
+const LEVEL_EVERY_MS = 100;
+
+const others = document.createElement("audio");
+others.id = "others";
+document.body.append(others);
+
+let lines: Line[] = [];
+let microphone: MediaStream | null = null;
+let context: AudioContext | null = null;
+let timer: ReturnType<typeof setInterval> | undefined;
+
+/** Ask for the microphone, connect, and be heard. Throws what the person must know. */
+export async function goOn(next: Stage, muted: boolean): Promise<void> {
+  if (stage.value?.spaceId === next.spaceId) return;
+  stepDown();
+  const stream = await openMicrophone();
+  try {
+    const joined = await tell(JoinSpaceDocument, { spaceId: next.spaceId });
+    if (joined.whipUrl === null || joined.whepUrl === null || joined.mediaToken === null)
+      throw new Error("You are a listener in this Space. Raise your hand to speak.");
+    player.close();
+    microphone = stream;
+    stage.value = next;
+    showMuted(joined.participant?.isMuted ?? muted);
+    const [track] = stream.getAudioTracks();
+    const refused = (): void => {
+      if (stage.value?.spaceId !== next.spaceId) return;
+      stepDown();
+      say("You are not on the stage any more.", { bad: true });
+    };
+    lines = [
+      new Line(joined.whipUrl, joined.mediaToken, track ?? null, { state: (up) => (isUp.value = up), refused }),
+      new Line(joined.whepUrl, joined.mediaToken, null, {
+        track: (heard) => void hear(heard),
+        state: () => undefined,
+        refused: () => undefined,
+      }),
+    ];
+    measure(stream);
+    await Promise.all(lines.map((line) => line.start()));
+  } catch (error) {
+    for (const track of stream.getTracks()) track.stop();
+    throw error;
+  }
+}
+
+async function openMicrophone(): Promise<MediaStream> {
+  if (!("mediaDevices" in navigator)) throw new Error("A microphone needs https. Ask who runs this server.");
+  try {
+    return await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+  } catch (error) {
+    const name = error instanceof DOMException ? error.name : "";
+    if (name === "NotAllowedError") throw new Error("The browser does not let this page use the microphone. Allow it, and try again.");
+    if (name === "NotFoundError") throw new Error("There is no microphone. Plug one in, and try again.");
+    throw new Error("The microphone cannot be opened. Another program may have it.");
+  }
+}
+
+async function hear(track: MediaStreamTrack): Promise<void> {
+  others.srcObject = new MediaStream([track]);
+  await others.play().catch(() => undefined);
+}
+
+function measure(stream: MediaStream): void {
+  context = new AudioContext();
+  const analyser = new AnalyserNode(context, { fftSize: 1024 });
+  context.createMediaStreamSource(stream).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  timer = setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
+    // -60 dB to 0 dB.
+    const loudness = Math.min(1, Math.max(0, 1 + Math.log10(power + 1e-9) / 6));
+    level.value = isMuted.peek() ? 0 : loudness;
+  }, LEVEL_EVERY_MS);
+}
+
+function showMuted(muted: boolean): void {
+  isMuted.value = muted;
+  for (const track of microphone?.getAudioTracks() ?? []) track.enabled = !muted;
+}
+
+export async function setMuted(muted: boolean): Promise<void> {
+  const now = stage.value;
+  const who = me.value;
+  if (now === null || who === null) return;
+  // Off takes effect here at once, whatever the network does; on only once the server agrees.
+  if (muted) showMuted(true);
+  await tell(SetMutedDocument, { spaceId: now.spaceId, userId: who.id, muted });
+  showMuted(muted);
+}
+
+/** What the server says of this person: a host may have muted them. */
+export function heardOf(spaceId: string, muted: boolean, isSpeaker: boolean): void {
+  if (stage.value?.spaceId !== spaceId) return;
+  if (!isSpeaker) return stepDown({ silently: true });
+  if (muted !== isMuted.value) showMuted(muted);
+}
+
+/** Hang up, without leaving the Space. `silently`: the server has ended it already. */
+export function stepDown({ silently = false } = {}): void {
+  for (const line of lines) line.stop({ silently });
+  lines = [];
+  clearInterval(timer);
+  for (const track of microphone?.getTracks() ?? []) track.stop();
+  microphone = null;
+  void context?.close();
+  context = null;
+  others.srcObject = null;
+  isUp.value = false;
+  level.value = 0;
+  stage.value = null;
+}
+
+export async function leave(spaceId: string): Promise<void> {
+  await tell(LeaveSpaceDocument, { spaceId });
+  if (stage.value?.spaceId === spaceId) stepDown({ silently: true });
+  if (player.track.value?.id === spaceId) player.close();
+}
+
+addEventListener("pagehide", () => {
+  for (const line of lines) line.stop();
+});
