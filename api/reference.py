@@ -108,8 +108,8 @@ class _Reference:
         assert isinstance(root, GraphQLObjectType)
         for called, field in sorted(root.fields.items()):
             yield f"## {called}\n\n{_words(field.description)}\n\nAnswers {self._type(field)}.{_paged(field)}\n"
-            if scopes := _scopes(name, called):
-                yield f"An access token needs the scope {scopes}.\n"
+            scopes = _scopes(name, called)
+            yield f"An access token {f'needs the scope {scopes}' if scopes else 'may not do this'}.\n"
             yield from self._table("argument", field.args)
 
     def _objects(self) -> Iterator[str]:

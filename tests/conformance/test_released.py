@@ -81,6 +81,9 @@ def test_the_reference_names_every_operation_with_its_scopes_and_every_type_once
     assert sorted(set(headings) - operations) == sorted(set(named) - {"Query", "Mutation", "Subscription"})
     assert SCOPES.keys() & operations == SCOPES.keys() - {name for name in SCOPES if f"  {name}(" not in sdl}
     assert "An access token needs the scope `AUDIO_PUBLISH` or `SPACES_WRITE`." in pages["mutations.md"]
+    told = re.findall(r"^## (\S+)$(.*?)(?=^## |\Z)", pages["mutations.md"], re.MULTILINE | re.DOTALL)
+    without = {name for name, text in told if "An access token may not do this." in text}
+    assert without == {name for name, _ in told} - SCOPES.keys()
 
 
 def test_every_link_of_the_reference_leads_to_a_heading() -> None:
