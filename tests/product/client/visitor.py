@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, async_playwright
@@ -45,10 +46,10 @@ class Visitor:
 
 
 async def visit(
-    browser: Browser, url: str, *, person: Person | None = None, name: str = "", **options: object
+    browser: Browser, url: str, *, person: Person | None = None, name: str = "", **options: Any
 ) -> Visitor:
     """A window of its own, for `person` signed in as if by hand."""
-    context = await browser.new_context(locale="en-GB", timezone_id="Europe/Lisbon", **options)  # type: ignore[arg-type]
+    context = await browser.new_context(locale="en-GB", timezone_id="Europe/Lisbon", **options)
     if person is not None:
         await context.add_init_script(_signed_in(person, name or person.handle.title()))
     page = await context.new_page()

@@ -4,9 +4,9 @@ const HUES = 8;
 
 /** One of a few colours, always the same for a person. */
 function hue(text: string): number {
-  let sum = 0;
-  for (const letter of text) sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973;
-  return sum % HUES;
+  let mixed = 0x811c9dc5;
+  for (const letter of text) mixed = Math.imul(mixed ^ (letter.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return (((mixed >>> 16) ^ mixed) >>> 0) % HUES;
 }
 
 export function initials(name: string): string {
