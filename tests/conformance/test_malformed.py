@@ -20,8 +20,8 @@ from tests.conformance.town import Asker, asked
 from tests.edge.test_malformed import FRAMES, JSON_VALUES, REQUESTS
 from tests.product.process import Server
 
-# Well under the 15 s after which the server itself would give up: nothing here is slow, so nothing may wait.
-HANG_S = 14.0
+# Nothing here is slow, and each side says when it has ended: so what takes as long hangs, on a loaded machine too.
+HANG_S = 30.0
 MOST_BYTES = 200_000
 NUMBERS = [25, pytest.param(2500, marks=pytest.mark.long)]
 
