@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import strawberry
@@ -20,12 +20,14 @@ class Context:
     """Who asks, the services' house, and the rows read so far. `now` stands still while one answer is made.
 
     `refusal` is what every mutation answers instead of being carried out; `refused` gathers what mutations refused.
+    `done` keeps what each mutation of the operation came to, by its name in the answer.
     """
 
     house: House
     viewer: Viewer
     refusal: SpacesError | None = None
     refused: list[SpacesError] = field(default_factory=list)
+    done: dict[str | int, Any] = field(default_factory=dict)
     now: datetime = field(init=False)
     rows: Rows = field(init=False)
 
