@@ -190,6 +190,7 @@ def build(
             graphiql=pages.graphiql,
             rates=house.limiter,
             answers=KeptAnswers(house),
+            compiled=settings.compiled_operations,
             trusted=settings.manifest(),
         ),
         *WhipRoutes(house, ice_links=settings.ice_links).routes(),

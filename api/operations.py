@@ -107,6 +107,14 @@ class Operations:
         )
         for kind, count in self._house.findings.items():
             findings.labels(kind).set(count)
+        executed = Gauge(
+            "spaces_operations_executed",
+            "Operations since the start, by executor; again: by the ordinary one after a plan failed",
+            ["executor"],
+            registry=registry,
+        )
+        for executor in ("compiled", "ordinary", "again"):
+            executed.labels(executor).set(self._house.executed[executor])
         overdue = Gauge("spaces_purges_overdue", "Review copies whose time is up", registry=registry)
         overdue.set(await Recording.due(self._house.clock.now()).count())
         await tell_outbox(self._house, registry)

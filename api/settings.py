@@ -76,6 +76,10 @@ class Settings(WebhookSettings):
         default=True,
         description="False lifts rate and socket limits, for load tests. Never on a public address.",
     )
+    compiled_operations: bool = Field(
+        default=True,
+        description="False sends every operation through the ordinary executor, which answers the same and costs more.",
+    )
     introspection: bool = Field(
         default=_LIMITS.introspection,
         description="False hides the schema from clients; GraphiQL then knows no fields.",

@@ -61,6 +61,7 @@ class Served:
             except OSError:
                 time.sleep(0.05)
             else:
+                self._link.close()  # it would be idle for too long
                 return
         raise RuntimeError(f"{self.kind} did not start")
 

@@ -54,7 +54,7 @@ def _app(kind: str, settings: Settings) -> Any:
 def serve(kind: str, folder: Path, port: int, url: str) -> None:
     """Serve on a port of 127.0.0.1."""
     changes: dict[str, object] = {"port": port}
-    if kind == "ordinary" and "compiled_operations" in Settings.model_fields:
+    if kind == "ordinary":
         changes["compiled_operations"] = False
     settings = settings_of(folder, url, **changes)
     config = uvicorn.Config(

@@ -6,6 +6,7 @@ Each row comes as JSON, which both databases write by themselves, so that rows o
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from tortoise.connection import get_connection
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from models.columns import Columns
 from models.dialect import is_postgres
 
 _NUMBERED = re.compile(r"\$(\d+)")
@@ -25,6 +27,8 @@ class Part:
     model: type[Model]
     sql: str
     values: tuple[Any, ...]
+    # Which columns are read; all when None.
+    columns: Columns | None = None
 
 
 def part_of(query: QuerySet[Any]) -> Part:
@@ -41,21 +45,33 @@ async def fetch(parts: Sequence[Part]) -> list[list[Any]]:
     selects: list[str] = []
     values: list[Any] = []
     for number, part in enumerate(parts):
-        row = "row_to_json(t)::text" if numbered else _json_object(part.model)
+        row = _row_of(part, numbered=numbered)
         inner = _renumbered(part.sql, len(values)) if numbered else part.sql
         selects.append(f'SELECT {number} AS "part_", {row} AS "row_" FROM ({inner}) t')  # noqa: S608
         values += part.values
     found: list[list[Any]] = [[] for _ in parts]
     for raw in await connection.execute_query_dict(" UNION ALL ".join(selects), values):
         number = raw["part_"]
-        found[number].append(_row(parts[number].model, raw["row_"], of_postgres=numbered))
+        columns = parts[number].columns
+        if columns is not None:
+            found[number].append(columns.row(orjson.loads(raw["row_"])))
+        else:
+            found[number].append(_row(parts[number].model, raw["row_"], of_postgres=numbered))
     return found
+
+
+def _row_of(part: Part, *, numbered: bool) -> str:
+    if part.columns is None:
+        return "row_to_json(t)::text" if numbered else _json_object(part.model)
+    names = ", ".join(f't."{name}"' for name in part.columns.names)
+    return f"json_build_array({names})::text" if numbered else f"json_array({names})"
 
 
 def _renumbered(sql: str, by: int) -> str:
     return _NUMBERED.sub(lambda found: f"${int(found[1]) + by}", sql)
 
 
+@lru_cache(maxsize=100)
 def _json_object(model: type[Model]) -> str:
     """The columns of a row as a JSON object, in SQLite's words. Only column names of our own stand in the text."""
     return "json_object(" + ", ".join(f"'{name}', t.\"{name}\"" for name in model._meta.db_fields) + ")"

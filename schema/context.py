@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import strawberry
@@ -20,12 +20,14 @@ class Context:
     """Who asks, the services' house, and the rows read so far. `now` stands still while one answer is made.
 
     `refusal` is what every mutation answers instead of being carried out; `refused` gathers what mutations refused.
+    `done` keeps what each mutation of the operation came to, by its name in the answer.
     """
 
     house: House
     viewer: Viewer
     refusal: SpacesError | None = None
     refused: list[SpacesError] = field(default_factory=list)
+    done: dict[str | int, Any] = field(default_factory=dict)
     now: datetime = field(init=False)
     rows: Rows = field(init=False)
 
@@ -42,6 +44,10 @@ class Context:
         """Whom of some people the viewer sees: read with all else that the answer asks for."""
         people = await asyncio.gather(*(self.rows.by_id(Account, one) for one in ids))
         return {one.id for one in people if one is not None}
+
+    def let_go(self) -> None:
+        """Nothing more is asked: what was read need not wait for the garbage collector."""
+        self.rows.let_go()
 
     def refresh(self) -> None:
         """Forget what was read: before and after a mutation, and before each event of a subscription."""

@@ -7,6 +7,7 @@ from graphql import GraphQLResolveInfo
 from tortoise.models import Model
 
 from schema import ids
+from schema.sources import SOURCE, Identity
 
 
 def _global_id(root: Any, info: strawberry.Info) -> strawberry.ID:
@@ -17,7 +18,9 @@ def _global_id(root: Any, info: strawberry.Info) -> strawberry.ID:
 class Node:
     """Everything that can be asked for by its id."""
 
-    id: strawberry.ID = strawberry.field(resolver=_global_id, description="Global and opaque.")
+    id: strawberry.ID = strawberry.field(
+        resolver=_global_id, description="Global and opaque.", metadata={SOURCE: Identity()}
+    )
 
 
 class RowType:

@@ -14,6 +14,7 @@ from schema.context import Context, Info
 from schema.links import MediaLink
 from schema.people import User, Viewer
 from schema.recordings import Recording
+from schema.sources import SOURCE, Once
 from schema.spaces import Invitation, Participant, Space
 from schema.tickets import Ticket
 from schema.timeline import TimelineItem
@@ -61,6 +62,17 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
         payload = resolver.__annotations__["return"]
 
         @functools.wraps(resolver)
+        async def once(root: Any, info: Info, **arguments: Any) -> Any:
+            context, name = info.context, info.path.key
+            if name in context.done:
+                context.refresh()
+            else:
+                context.done[name] = await _outcome(guarded(root, info, **arguments))
+            done = context.done[name]
+            if isinstance(done, Exception):
+                raise done
+            return done
+
         async def guarded(root: Any, info: Info, **arguments: Any) -> Any:
             async def attempt() -> Any:
                 info.context.refresh()
@@ -80,9 +92,17 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
             finally:
                 info.context.refresh()
 
-        return strawberry.mutation(resolver=guarded, description=description)
+        return strawberry.mutation(resolver=once, description=description, metadata={SOURCE: Once()})
 
     return wrap
+
+
+async def _outcome(work: Awaitable[Any]) -> Any:
+    """What it answers, or the exception in which it ends."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - raised by whoever asks for the outcome
+        return error
 
 
 def _refused(context: Context, payload: Callable[..., Any], error: SpacesError) -> Any:

@@ -68,12 +68,15 @@ class User(RowType, Node):
 
     model = Account
 
-    handle: str = computed(_handle, "The public name after the @, unique without regard to case.")
-    name: str = computed(_name, "The name to show.")
-    bio: str | None = computed(_bio, "What the person says of themselves.")
+    handle: str = computed(
+        _handle, "The public name after the @, unique without regard to case.", reads=("handle", "deleted_at")
+    )
+    name: str = computed(_name, "The name to show.", reads=("name", "deleted_at"))
+    bio: str | None = computed(_bio, "What the person says of themselves.", reads=("bio", "deleted_at"))
     avatar_url: str | None = computed(
         lambda row, context: avatars.url(context.house, row),
         "The person's picture, a square JPEG; put it with `PUT /account/avatar`.",
+        reads=("id", "avatar_digest", "deleted_at"),
     )
     follower_count: int = column("follower_count", "How many people follow this person.")
     following_count: int = column("following_count", "How many people this person follows.")

@@ -32,6 +32,10 @@ _POSITION = Relation(model=PlaybackPosition, key="id", column="recording_id", mi
 _CLIPS = newest_first(ClipRow, "recording_id")
 _POINTS = 200
 _MOST_POINTS = 2000
+# What decides on its status, on whether it may be played, and on its download.
+_STATUS = ("status", "expires_at", "lost_at")
+_PLAY = (*_STATUS, "is_ticketed", "space_id")
+_WHOLE = (*_STATUS, "host_id", "id", "duration_ms")
 
 
 @strawberry.type(description="A stretch of the recording in which audio was lost.")
@@ -123,19 +127,29 @@ class Recording(RowType, Node):
     model = RecordingRow
 
     space: Space = relation(SpaceRow, "The Space that was recorded.", key="space_id")
-    status: RecordingStatus = computed(_status, "Where it is in its life, as of now.")
-    failure_reason: str | None = computed(_failure_reason, "Null unless FAILED.")
+    status: RecordingStatus = computed(_status, "Where it is in its life, as of now.", reads=_STATUS)
+    failure_reason: str | None = computed(
+        _failure_reason, "Null unless FAILED.", reads=(*_STATUS, "failure_reason")
+    )
     started_at: datetime | None = column("started_at", "When the first audio was written.")
     ended_at: datetime | None = column("ended_at", "When the Space ended.")
     duration_ms: int = column("duration_ms", "Length of the programme in ms; grows while it is live.")
     size_bytes: ByteCount = column("size_bytes", "Bytes of the programme.")
-    gaps: list[RecordingGap] = computed(_gaps, "Stretches in which audio was lost; empty when complete.")
+    gaps: list[RecordingGap] = computed(
+        _gaps, "Stretches in which audio was lost; empty when complete.", reads=("gaps",)
+    )
     expires_at: datetime | None = column("expires_at", "30 days after the Space ended; null until then.")
     start_offset_ms: int = column("start_offset_ms", "Where playback starts, as the host trimmed it.")
-    playback: MediaLink | None = computed(_playback, "HLS; null unless AVAILABLE and the viewer may hear it.")
-    download: MediaLink | None = computed(_download, "The full-length programme in one file, for the host.")
+    playback: MediaLink | None = computed(
+        _playback,
+        "HLS; null unless AVAILABLE and the viewer may hear it.",
+        reads=(*_PLAY, "id", "duration_ms"),
+    )
+    download: MediaLink | None = computed(
+        _download, "The full-length programme in one file, for the host.", reads=_WHOLE
+    )
     archive: MediaLink | None = computed(
-        _archive, "Programme and every speaker's track, zipped, for the host."
+        _archive, "Programme and every speaker's track, zipped, for the host.", reads=_WHOLE
     )
 
     @strawberry.field(
@@ -148,13 +162,16 @@ class Recording(RowType, Node):
 
     play_count: int = column("play_count", "How many listenings there were.")
     share_count: int = column("share_count", "How many share cards there are.")
-    viewer_can_play: bool = computed(_can_play, "Whether `playback` would answer.")
-    viewer_can_share: bool = computed(_can_share, "Whether the viewer may share it.")
+    viewer_can_play: bool = computed(_can_play, "Whether `playback` would answer.", reads=_PLAY)
+    viewer_can_share: bool = computed(_can_share, "Whether the viewer may share it.", reads=_PLAY)
     viewer_can_delete: bool = computed(
         lambda row, context: visibility.may_delete(row, context.viewer, context.now),
         "Whether the viewer may delete it.",
+        reads=(*_STATUS, "host_id"),
     )
-    viewer_position_ms: int | None = computed(_position, "Where the viewer stopped; null if never played.")
+    viewer_position_ms: int | None = computed(
+        _position, "Where the viewer stopped; null if never played.", reads=("id",)
+    )
 
     retention: Retention | None = computed(
         retention_of, "What becomes of the bytes; for the host and moderators; null to others."

@@ -1,9 +1,10 @@
 """Rows of one operation, batched: one statement a level, however many cards and relations there are."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator, Sequence
+import copy
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,9 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from models import paging
+from models.columns import Columns
 from models.fields import from_ms, to_ms
+from models.lookup import by_keys
 from models.paging import Order
 from models.timeline_item import TimelineItem
 from models.timeline_page import After, followed_page
@@ -167,7 +170,27 @@ class Rows:
         self._viewer = viewer
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
         self._level = Level()
+        self._columns: Mapping[type[Model], Columns] = {}
         self.elsewhere = self._level.elsewhere
+
+    def let_go(self) -> None:
+        """Forget what was read: loaders and rows hold each other."""
+        self._loaders.clear()
+
+    def choosing(self, columns: Mapping[type[Model], Columns]) -> "Rows":
+        """The same reads, of which the rows of some tables have only these columns."""
+        other = copy.copy(self)
+        other._columns = columns
+        return other
+
+    async def fetch(self, parts: Sequence[Part]) -> list[list[Any]]:
+        """The rows of some parts, together with whatever else is asked for now."""
+        return list(await asyncio.gather(*(self._level.fetch(part) for part in parts)))
+
+    def _chosen(self, model: type[Model], *attributes: str) -> Columns | None:
+        """What is read of a table, with what is needed here."""
+        chosen = self._columns.get(model)
+        return chosen.with_attributes("id", *attributes) if chosen is not None else None
 
     async def visible(self, model: type[Model]) -> Q:
         """The condition under which the viewer may see rows of a table."""
@@ -182,14 +205,27 @@ class Rows:
         """The related visible row, or None."""
         if key is None or (relation.mine is not None and self._viewer.id is None):
             return None
-        return await self._loader(relation, lambda keys: self._load(relation, keys)).load(key)
+        columns = self._chosen(relation.model, relation.column)
+        loader = self._loader((relation, columns), lambda keys: self._load(relation, keys, columns))
+        return await loader.load(key)
 
-    async def _load(self, relation: Relation, keys: list[Any]) -> list[Any]:
-        found = relation.model.filter(await self.visible(relation.model), **{f"{relation.column}__in": keys})
-        if relation.mine is not None:
-            found = found.filter(**{relation.mine: self._viewer.id})
-        rows = {getattr(row, relation.column): row for row in await self._level.fetch(part_of(found))}
+    async def _load(self, relation: Relation, keys: list[Any], columns: Columns | None) -> list[Any]:
+        part = await self.related(relation, keys, columns)
+        rows = {getattr(row, relation.column): row for row in await self._level.fetch(part)}
         return [rows.get(key) for key in keys]
+
+    async def related(self, relation: Relation, keys: Sequence[Any], columns: Columns | None) -> Part:
+        """What is read for the visible rows that `keys` name; of the viewer's, if these are `mine`."""
+        visible = await self.visible(relation.model)
+        also = None if relation.mine is None else (relation.mine, self._viewer.id)
+        if not visible.children and not visible.filters:
+            part = by_keys(relation.model, relation.column, keys, also=also, columns=columns)
+            if part is not None:
+                return part
+        found = relation.model.filter(visible, **{f"{relation.column}__in": list(keys)})
+        if also is not None:
+            found = found.filter(**dict([also]))
+        return replace(part_of(found), columns=columns)
 
     async def admitted(self, space_id: UUID) -> bool:
         """Whether the viewer may enter this ticketed Space."""
@@ -201,11 +237,16 @@ class Rows:
 
     async def page(self, connected: Connected, key: Any, wanted: Wanted) -> Page:
         """A page of visible rows that belong to one parent; equal pages of many parents are one statement."""
-        name = (connected, wanted)
-        rows = await self._loader(name, lambda keys: self._load_pages(connected, wanted, keys)).load(key)
+        columns = self._chosen(connected.model, connected.order.column, connected.parent)
+        loader = self._loader(
+            (connected, wanted, columns), lambda keys: self._load_pages(connected, wanted, keys, columns)
+        )
+        rows = await loader.load(key)
         return cut(rows, wanted, connected.order)
 
-    async def _load_pages(self, connected: Connected, wanted: Wanted, keys: list[Any]) -> list[list[Any]]:
+    async def _load_pages(
+        self, connected: Connected, wanted: Wanted, keys: list[Any], columns: Columns | None
+    ) -> list[list[Any]]:
         rows = connected.model.filter(
             await self.visible(connected.model), **{f"{connected.parent}__in": keys}, **dict(wanted.filters)
         )
@@ -213,6 +254,7 @@ class Rows:
             rows = rows.filter(_beyond(wanted.after, connected.order, connected.model))
         order, parent = connected.order, connected.parent
         part = paging.first_of_each(rows, order, parent=parent, most=wanted.first + 1)
+        part = replace(part, columns=columns)
         found = paging.by_parent(await self._level.fetch(part), order, parent=parent)
         return [found.get(key, []) for key in keys]
 
@@ -228,6 +270,7 @@ class Rows:
             at, row_id = _place(wanted.after, TimelineItem)
             after = After(activity_at=at, id=row_id)
         part = followed_page(viewer_id, after=after, most=wanted.first + 1)
+        part = replace(part, columns=self._chosen(TimelineItem, order.column))
         # Whom a block hides, all that follows will ask for: it comes with the page.
         rows, _ = await asyncio.gather(self._level.fetch(part), self._viewer.hidden(self._level.fetch))
         rows.sort(key=lambda row: (row.activity_at, row.id), reverse=True)

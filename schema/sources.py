@@ -30,9 +30,27 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computed:
-    """A function over the row and the context."""
+    """A function over the row and the context. `reads` are the columns it looks at; None: nobody knows."""
 
     function: Callable[..., Any]
+    reads: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exists:
+    """Whether a relation has a row."""
+
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The global id of the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """What a mutation answered. Asked again for the same operation it answers the same, and does nothing."""
 
 
 def _field(source: Any, resolver: Callable[..., Any], description: str) -> Any:
@@ -67,16 +85,20 @@ def exists(model: type[Model], description: str, *, column: str, mine: str) -> A
     async def read(root: Any, info: Info) -> bool:
         return await info.context.rows.one(source, root.id) is not None
 
-    return _field(source, read, description)
+    return _field(Exists(relation=source), read, description)
 
 
-def computed(function: Callable[..., Any], description: str) -> Any:
-    """A field that is `function(row, context)`, plain or async."""
+def computed(function: Callable[..., Any], description: str, *, reads: tuple[str, ...] | None = None) -> Any:
+    """A field that is `function(row, context)`, plain or async.
+
+    `reads` names the columns that the function looks at, so that no others need to be read for it. It is an
+    optimisation: without it the whole row is read.
+    """
 
     def read(root: Any, info: Info) -> Any:
         return function(root, info.context)
 
-    return _field(Computed(function=function), read, description)
+    return _field(Computed(function=function, reads=reads), read, description)
 
 
 async def page_of(

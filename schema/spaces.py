@@ -60,6 +60,8 @@ def _consent(row: SpaceRow, context: Context) -> RecordingConsent | None:
 
 
 async def _cohosts(row: SpaceRow, context: Context) -> list[Account]:
+    if not row.cohost_ids:
+        return []
     found = await asyncio.gather(*(context.rows.by_id(Account, UUID(one)) for one in row.cohost_ids))
     return [one for one in found if one is not None]
 
@@ -88,7 +90,9 @@ class Space(RowType, Node):
     topics: list[str] = column("topics", "What it is about, in key words.")
     state: SpaceState = column("state", "Where it is in its life.")
     host: User = relation(Account, "Whose Space it is, for ever.", key="host_id")
-    cohosts: list[User] = computed(_cohosts, "Who has accepted to be co-host, at most 2.")
+    cohosts: list[User] = computed(
+        _cohosts, "Who has accepted to be co-host, at most 2.", reads=("cohost_ids",)
+    )
     created_at: datetime = column("created_at", "When it was created.")
     scheduled_start: datetime | None = column(
         "scheduled_start", "When it is to start; null when ready at once."
@@ -99,6 +103,7 @@ class Space(RowType, Node):
         _ends_at,
         "When it ends by itself as things stand: its longest time, or earlier while the host is away or nobody is"
         " connected; null unless live.",
+        reads=("state", "started_at", "host_lost_at", "alone_since"),
     )
     speaker_policy: SpeakerPolicy = column("speaker_policy", "How a listener becomes a speaker.")
     clips_allowed: bool = column("clips_allowed", "Whether listeners may cut clips of its recording.")
@@ -109,9 +114,12 @@ class Space(RowType, Node):
         _is_recording,
         "The recording icon: true from launch for as long as the recorder is armed or writing;"
         " taken from the running recorder.",
+        reads=("id", "state"),
     )
     consent: RecordingConsent | None = computed(
-        _consent, "What a speaker must acknowledge; null when the Space is not recorded."
+        _consent,
+        "What a speaker must acknowledge; null when the Space is not recorded.",
+        reads=("recording_enabled",),
     )
     recording: Annotated["Recording", strawberry.lazy("schema.recordings")] | None = relation(
         RecordingRow, "Null when the toggle is off.", key="id", column="space_id"
@@ -121,7 +129,11 @@ class Space(RowType, Node):
         "total_listener_count", "Different people who have been in the Space live."
     )
     peak_listener_count: int = column("peak_listener_count", "The most people who were in it at one time.")
-    ticketing: Ticketing | None = computed(ticketing_of, "The terms of its tickets; null when it needs none.")
+    ticketing: Ticketing | None = computed(
+        ticketing_of,
+        "The terms of its tickets; null when it needs none.",
+        reads=("ticket_capacity", "ticket_price_minor", "ticket_currency", "tickets_sold"),
+    )
     viewer_ticket: Ticket | None = relation(
         TicketRow, "The viewer's own ticket.", key="id", column="space_id", mine="account_id"
     )
@@ -132,7 +144,11 @@ class Space(RowType, Node):
     viewer_participation: "Participant | None" = relation(
         ParticipantRow, "The viewer's own participation.", key="id", column="space_id", mine="account_id"
     )
-    live: MediaLink | None = computed(_live, "HLS while the Space is live and the viewer may hear it.")
+    live: MediaLink | None = computed(
+        _live,
+        "HLS while the Space is live and the viewer may hear it.",
+        reads=("id", "state", "started_at", "ticket_capacity"),
+    )
 
     @strawberry.field(
         description="Host, co-hosts and speakers for everyone; listeners for host and co-hosts alone."
@@ -182,11 +198,16 @@ class Participant(RowType, Node):
     hand_raised: bool = column("hand_raised", "Whether they ask to speak.")
     joined_at: datetime = column("joined_at", "When they came in last.")
     left_at: datetime | None = column("left_at", "When they went out; null while they are in.")
-    platform: Platform | None = computed(_platform, "For the person, host and co-hosts; null to others.")
+    platform: Platform | None = computed(
+        _platform,
+        "For the person, host and co-hosts; null to others.",
+        reads=("account_id", "space_id", "platform"),
+    )
     recording_acknowledged_at: datetime | None = computed(
         _acknowledged_at,
         "When this person was told that the Space is recorded and went on; for the person, the host and moderators;"
         " null to others.",
+        reads=("account_id", "space_id", "acknowledged_at"),
     )
 
 

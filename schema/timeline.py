@@ -53,8 +53,10 @@ class TimelineItem(RowType, Node):
     )
     clip: Clip | None = relation(ClipRow, "The clip that was shared.", key="clip_id")
     start_ms: int = column("start_ms", "Where the sharer wants playback to start.")
-    url: str = computed(_url, "The public page of this card, for sharing outside.")
-    viewer_can_delete: bool = computed(_can_delete, "Whether the viewer may take it back.")
+    url: str = computed(_url, "The public page of this card, for sharing outside.", reads=("id",))
+    viewer_can_delete: bool = computed(
+        _can_delete, "Whether the viewer may take it back.", reads=("author_id", "kind")
+    )
 
 
 @strawberry.type(description="One place on a timeline.")

@@ -11,13 +11,13 @@ from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from tortoise.expressions import Subquery
 
 from models.access_token import AccessScope
 from models.account import Account
+from models.lookup import signed_in
 from models.search_word import WordKind
 from models.session import Session
-from models.together import fetch, part_of
+from models.together import fetch
 from services import handles, identities, openid, search, text, tokens, visibility
 from services.bus import person_topic
 from services.changes import change, new_id
@@ -83,9 +83,7 @@ async def _identified(house: House, token: str) -> Viewer | None:
         account = await Account.get_or_none(id=shown.account_id, deleted_at=None)
         scopes = frozenset(map(AccessScope, shown.scopes))
         return Viewer(account=account, access_token_id=shown.id, scopes=scopes)
-    opened = Session.filter(token_hash=_hash_token(token))
-    whose = Account.filter(id__in=Subquery(opened.values("account_id")), deleted_at=None)
-    sessions, accounts = await fetch([part_of(opened), part_of(whose)])
+    sessions, accounts = await fetch(signed_in(_hash_token(token)))
     if not sessions or not accounts or sessions[0].expires_at <= house.clock.now():
         return None
     return Viewer(account=accounts[0], session_id=sessions[0].id)

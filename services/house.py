@@ -38,7 +38,7 @@ class House:
 
     `payments` is None where every ticket is free, `providers` where nobody signs in at one. `findings` counts what the
     reconciler found since the start, by kind; `told` counts what subscriptions cost in looks, executions, messages.
-    `chance` (0 to 1) jitters pauses.
+    `executed` counts operations, by how they were executed. `chance` (0 to 1) jitters pauses.
     """
 
     clock: Clock
@@ -62,6 +62,7 @@ class House:
     border: Callable[[str], None] = _pass
     chance: Callable[[], float] = random.random
     findings: Counter[str] = field(default_factory=Counter)
+    executed: Counter[str] = field(default_factory=Counter)
     told: Counter[str] = field(default_factory=Counter)
 
     @property

@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tortoise.expressions import Q
-
 from models.access_token import AccessScope
 from models.account import Account, Suspension
-from models.block import Block
-from models.together import Part, part_of
+from models.lookup import blocks_of
+from models.together import Part, fetch
 from services.errors import AccountSuspended, Forbidden, Unauthenticated
 
 
@@ -86,7 +84,7 @@ class Viewer:
             return frozenset()
         if self._hidden is None:
             me = self.account.id
-            blocks = Block.filter(Q(blocker_id=me) | Q(blocked_id=me))
-            rows = await read(part_of(blocks)) if read else await blocks
+            blocks = blocks_of(me)
+            rows = await read(blocks) if read else (await fetch([blocks]))[0]
             self._hidden = frozenset(one for row in rows for one in (row.blocker_id, row.blocked_id)) - {me}
         return self._hidden

@@ -3,8 +3,10 @@
 import faulthandler
 import os
 import shutil
+import sys
+from collections import Counter
 from collections.abc import Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -60,6 +62,33 @@ def _forbid_skip(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"expected no skip where SPACES_CI is set, got: {reason}"
     return report
+
+
+_executed: Counter[str] = Counter()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What servers in this process executed, for the summary."""
+    town = sys.modules.get("tests.product.town")
+    if town is not None:
+        _executed.update(town.EXECUTED)
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["executed"] = dict(_executed)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The same from a worker of pytest-xdist."""
+    _executed.update(getattr(node, "workeroutput", {}).get("executed", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many of the operations ran compiled."""
+    if total := _executed.total():
+        compiled = _executed["compiled"]
+        told = f"{compiled} of {total} operations ran compiled, {100 * compiled / total:.1f} %"
+        terminalreporter.write_line(f"{told}; again: {_executed['again']}")
 
 
 @pytest.fixture

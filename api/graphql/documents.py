@@ -27,6 +27,7 @@ from api.graphql.guards import Guard, Weigher
 from api.graphql.limits import Limits
 from api.graphql.request import GraphQLRequest
 from api.graphql.shape import check_shape, selection_variables
+from schema.compiled.engine import Operation as Plans
 from services.errors import InvalidInput
 
 _MAX_VALIDATION_ERRORS = 5
@@ -48,6 +49,7 @@ class Operation:
 
     kind: Kind
     guard: Guard
+    plans: Plans
     selects_by: frozenset[str] = frozenset()
     """Of a subscription: the variables that its fields ask for below the root's own arguments."""
 
@@ -71,6 +73,7 @@ class Prepared:
     request: GraphQLRequest
     document: Document
     kind: Kind
+    plans: Plans
     selects_by: frozenset[str] = frozenset()
 
 
@@ -107,7 +110,7 @@ class Documents:
                 operation.guard.check(request.variables, limits=self._limits)
             except InvalidInput as error:
                 return Refusal((error_json(error),), by_guard=True)
-        return Prepared(request, document, operation.kind, operation.selects_by)
+        return Prepared(request, document, operation.kind, operation.plans, operation.selects_by)
 
     def _document(self, source: str) -> Document | Refusal:
         if len(source) > self._limits.document_chars:
@@ -162,7 +165,7 @@ class Documents:
     ) -> Operation:
         kind = Kind(definition.operation.value)
         used = selection_variables(document, definition) if kind is Kind.SUBSCRIPTION else frozenset()
-        return Operation(kind, guard, used)
+        return Operation(kind, guard, Plans(document, definition), used)
 
     def _guard(self, weigher: Weigher, definition: OperationDefinitionNode) -> Guard:
         guard = weigher.guard(definition)

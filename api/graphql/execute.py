@@ -19,6 +19,7 @@ from api.graphql.documents import Prepared
 from api.graphql.errors import ErrorJson, bug_json, exception_json, field_error_json, request_error_json
 from api.graphql.json import encode
 from api.graphql.limits import Limits
+from schema.compiled.engine import Compiled
 from schema.following import Following
 from services.errors import SpacesError
 
@@ -92,12 +93,16 @@ class Selection:
 
     async def answer(self, event: Any, context: Any) -> Answer:
         """The same as an answer."""
+        # Built anew for each event: what graphql-core keeps in an executor grows with every execution.
+        executor = self._build(context)
         try:
-            # Built anew for each event: what graphql-core keeps in an executor grows with every execution.
-            executor = self._build(context).build_per_event_executor(event)
-            return _answer(await _settled(execute_subscription_event(executor)))
+            return _answer(
+                await _settled(execute_subscription_event(executor.build_per_event_executor(event)))
+            )
         except Exception as error:  # noqa: BLE001 - told to the client, and logged when it is a bug
             return failure(error)
+        finally:
+            _let_go(executor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +114,11 @@ class Followed:
 
 
 class Executor:
-    """Runs operations of one schema."""
+    """Runs operations of one schema, by a compiled plan where `compiled` and it suffices."""
 
-    def __init__(self, schema: strawberry.Schema, *, limits: Limits) -> None:
+    def __init__(self, schema: strawberry.Schema, *, limits: Limits, compiled: bool = False) -> None:
         self._schema = schema._schema
+        self._compiled = Compiled(self._schema, is_awaitable=_is_awaitable) if compiled else None
         self._class: Any = schema.execution_context_class
         self._hide_suggestions = not limits.suggestions
         self._unheard: set[asyncio.Task[Any]] = set()
@@ -121,6 +127,10 @@ class Executor:
     async def run(self, prepared: Prepared, context: Any) -> Answer:
         """The answer of a query or mutation. Never raises but when cancelled."""
         request = prepared.request
+        if self._compiled is not None:
+            data = await self._compiled.answer(prepared.plans, request.variables, context)
+            if data is not None:
+                return Answer(data)
         try:
             result = await _settled(
                 execute(
@@ -162,6 +172,7 @@ class Executor:
             errors = [field_error_json(error) for error in source.errors or ()]
             return Answer(None, errors, was_begun=False)
         if isinstance(source, Following):
+            _let_go(executor)
             return Followed(source, self._selection(prepared, build))
         return EventStream(Selection(build), context, source)
 
@@ -189,6 +200,11 @@ class Executor:
         if selection is None:
             selection = self._selections[key] = Selection(build)
         return selection
+
+
+def _let_go(executor: Any) -> None:
+    """Take apart the ring in which an executor holds itself: its 10 kB would wait for the garbage collector."""
+    executor.async_helpers = None
 
 
 def failure(error: Exception) -> Answer:

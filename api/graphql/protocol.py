@@ -240,7 +240,8 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         """Answer an RFC 6455 ping, unless the client reads nothing: its pongs would pile up here."""
         pong = b"".join(self.conn.data_to_send())
-        if self.writable.is_set():
+        # After our close, which no longer waits for the client, none is due.
+        if self.writable.is_set() and not self.close_sent:
             self.transport.write(pong)
 
     def handle_cont(self, event: Frame) -> None:
@@ -294,6 +295,7 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
             await super().send(message)
             if message["type"] == "websocket.accept":
                 # Nothing reads them again, and they would be kept for as long as the socket is.
+                self.request.headers.clear()
                 del self.request, self.response
             return
         # A close does not wait for the client to read what came before; it is what ends that wait.

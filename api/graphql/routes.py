@@ -31,6 +31,7 @@ def graphql_routes(
     trusted: Mapping[str, str] | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     path: str = "/graphql",
+    compiled: bool = False,
 ) -> list[BaseRoute]:
     """POST, GET, event streams and the WebSocket of `schema` on `path`.
 
@@ -39,12 +40,13 @@ def graphql_routes(
     `answers` keeps what mutations with an `Idempotency-Key` were answered; without it the header is ignored.
     `trusted` are the documents of the manifest, by their hash.
     `graphiql` answers a browser's GET without a query. The schema's Strawberry extensions are *not* run.
+    `compiled` runs operations by plans where these suffice; the context must then be that of `schema`.
     """
     edge = Edge(
         door=door,
         limits=limits,
         documents=Documents(schema._schema, limits=limits),
-        executor=Executor(schema, limits=limits),
+        executor=Executor(schema, limits=limits, compiled=compiled),
         persisted=Persisted(limits, trusted=trusted),
         rates=rates or RateLimiter(monotonic=monotonic),
         replays=Replays(answers) if answers else None,

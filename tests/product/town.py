@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +33,8 @@ from tests.product.databases import databases
 from tests.product.quiet_engine import QuietEngine
 
 PATIENCE_S = 30.0
+# Operations of all servers of this process, by how they were executed.
+EXECUTED: Counter[str] = Counter()
 
 
 class MovableClock(SystemClock):
@@ -394,5 +397,6 @@ async def open_town(
         async with httpx.AsyncClient(base_url=url, timeout=20, verify=False) as http:
             yield Town(url=url, http=http, built=built, clock=clock, data_dir=data_dir)
     finally:
+        EXECUTED.update(built.house.executed)
         server.end.set()
         await task

@@ -1,0 +1,68 @@
+"""The most frequent reads, without the price of building a query for them.
+
+Only names of tables and columns stand in the text; every value is a parameter.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from tortoise.fields.data import UUIDField
+from tortoise.models import Model
+
+from models.account import Account
+from models.block import Block
+from models.columns import Columns
+from models.dialect import is_postgres
+from models.session import Session
+from models.together import Part
+
+
+def by_keys(
+    model: type[Model],
+    column: str,
+    keys: Sequence[Any],
+    *,
+    also: tuple[str, Any] | None = None,
+    columns: Columns | None = None,
+) -> Part | None:
+    """All rows whose `column` is one of `keys`, and another column the value of `also`; ids may be text.
+
+    None where `column` does not hold ids.
+    """
+    fields = model._meta.fields_map
+    if not isinstance(fields[column], UUIDField):
+        return None
+    table = model._meta.db_table
+    if is_postgres():
+        sql = f'SELECT * FROM "{table}" WHERE "{column}" = ANY($1::uuid[])'  # noqa: S608
+        values: list[Any] = [[str(key) for key in keys]]
+    else:
+        sql = f'SELECT * FROM "{table}" WHERE "{column}" IN (SELECT value FROM json_each(?))'  # noqa: S608
+        values = [orjson.dumps([str(key) for key in keys]).decode()]
+    if also is not None:
+        name, value = also
+        sql += f' AND "{name}" = {"$2" if is_postgres() else "?"}'
+        values.append(str(value))
+    return Part(model=model, sql=sql, values=tuple(values), columns=columns)
+
+
+def signed_in(token_hash: str) -> tuple[Part, Part]:
+    """The session with this token, and its account unless that is deleted."""
+    mark = "$1" if is_postgres() else "?"
+    session = f'FROM "session" WHERE "token_hash" = {mark}'
+    account = (
+        f'SELECT * FROM "account" WHERE "id" IN (SELECT "account_id" {session}) AND "deleted_at" IS NULL'  # noqa: S608
+    )
+    values = (token_hash,)
+    return Part(model=Session, sql=f"SELECT * {session}", values=values), Part(
+        model=Account, sql=account, values=values
+    )
+
+
+def blocks_of(account_id: UUID) -> Part:
+    """Whom somebody has blocked, and who has blocked them."""
+    first, second = ("$1", "$2") if is_postgres() else ("?", "?")
+    sql = f'SELECT * FROM "block" WHERE "blocker_id" = {first} OR "blocked_id" = {second}'  # noqa: S608
+    return Part(model=Block, sql=sql, values=(str(account_id), str(account_id)))
