@@ -33,7 +33,7 @@ async def take(browser: Browser, town: Town, scene: Scene, only: set[str], folde
                 visitor = await visit(
                     browser, town.url, person=person, color_scheme=scheme,
                     viewport={"width": width, "height": height}, device_scale_factor=1.5 if size == "phone" else 1,
-                    is_mobile=size == "phone", has_touch=size == "phone", reduced_motion="reduce",
+                    is_mobile=size == "phone", has_touch=size == "phone",
                 )  # fmt: skip
                 page = visitor.page
                 await page.goto(town.url + path)
@@ -53,13 +53,13 @@ async def settle(page: Page, name: str) -> None:
         await page.get_by_role("button", name="Play Recording").last.click()
         await expect(page.locator('.player[data-phase="playing"]')).to_be_visible(timeout=20_000)
         await page.get_by_label("Position", exact=True).fill("12000")
-        await page.evaluate("scrollTo(0, 0)")
     if name == "recordings":
         await page.get_by_role("button", name="Trim").first.click()
         await page.get_by_label("Start of the recording").fill("6000")
     if name == "log":
         await page.get_by_role("button", name="Verify the chain").click()
         await expect(page.get_by_text("The chain of")).to_be_visible()
+    await page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
     await page.mouse.move(0, 0)
     await page.wait_for_timeout(200)
 

@@ -80,6 +80,7 @@ class Scene:
 @contextlib.asynccontextmanager
 async def furnished(town: Town) -> AsyncIterator[Scene]:
     """Noor follows Mira, Jonas and Tess, of whom one is live, one will be and one was."""
+    town.clock.move(timedelta(days=-26))
     mira = await resident(town, "mira", "Mira Okafor")
     jonas = await resident(town, "jonas", "Jonas Lind")
     tess = await resident(town, "tess", "Tess Moreau")
@@ -87,6 +88,8 @@ async def furnished(town: Town) -> AsyncIterator[Scene]:
     mod = await town.moderator()
     for person in (mira, jonas, tess):
         await noor.do("follow", userId=person.id)
+    await recorded(town, jonas, "What the tide tables do not tell", seconds=3)
+    town.clock.move(timedelta(days=9))
     _, gone = await recorded(town, jonas, "Things I said too early", seconds=2)
     await jonas.do("deleteRecording", recordingId=gone)
     ended, recording = await recorded(
@@ -99,7 +102,11 @@ async def furnished(town: Town) -> AsyncIterator[Scene]:
     )
     await tess.do("report", subjectId=gone, category="PRIVACY", reason="Somebody's address is read out.")
     await mod.do("setLegalHold", recordingId=other, held=True, reason="A court asks for it.")
+    town.clock.move(timedelta(days=17))
     await town.round()
+    ended, recording = await recorded(
+        town, mira, "How a choir of strangers learned to sing in time", seconds=33
+    )
     coming = await jonas.new_space(
         title="Ask me anything about building radios",
         scheduledStart=iso(town.clock.now() + timedelta(hours=26)),

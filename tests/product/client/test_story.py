@@ -24,7 +24,7 @@ HEARD = """async (id) => {
   const analyser = new AnalyserNode(context, { fftSize: 2048 });
   const samples = new Float32Array(analyser.fftSize);
   let track = null;
-  const until = performance.now() + 20_000;
+  const until = performance.now() + 60_000;
   while (performance.now() < until) {
     // A player that begins anew ends the track that was taken from it.
     if (track?.readyState !== "live" && !element.paused) {

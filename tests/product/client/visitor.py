@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    async_playwright,
+    expect,
+)
 
 from tests.product.browser import ARGUMENTS
 from tests.product.town import Person
 
 BUILT = Path(__file__).parent.parent.parent.parent / "api" / "static" / "client"
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def skip_unless_built() -> None:
@@ -49,7 +58,9 @@ async def visit(
     browser: Browser, url: str, *, person: Person | None = None, name: str = "", **options: Any
 ) -> Visitor:
     """A window of its own, for `person` signed in as if by hand."""
-    context = await browser.new_context(locale="en-GB", timezone_id="Europe/Lisbon", **options)
+    # Dances and glows cost a machine without a graphics card more than the sound.
+    settings = {"locale": "en-GB", "timezone_id": "Europe/Lisbon", "reduced_motion": "reduce", **options}
+    context = await browser.new_context(**settings)
     if person is not None:
         await context.add_init_script(_signed_in(person, name or person.handle.title()))
     page = await context.new_page()

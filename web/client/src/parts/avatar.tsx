@@ -18,8 +18,8 @@ export function initials(name: string): string {
 /** A person's picture, or their initials. The name stands beside it, so it says nothing to a screen reader. */
 export function Avatar({ person, size = "m" }: { person: PersonFragment; size?: "s" | "m" | "l" | "xl" }) {
   return (
-    <span class={`avatar ${size}`} data-hue={hue(person.handle)} aria-hidden="true">
-      {person.avatarUrl ? <img src={person.avatarUrl} alt="" loading="lazy" /> : initials(person.name)}
+    <span class={`avatar ${size}`} data-hue={hue(person.handle)} data-initials={initials(person.name)} aria-hidden="true">
+      {person.avatarUrl && <img src={person.avatarUrl} alt="" loading="lazy" />}
     </span>
   );
 }
