@@ -1,5 +1,6 @@
 """The files that are made from the schema, and what the last release promised."""
 
+from functools import cache
 from pathlib import Path
 
 from api.graphql.limits import Limits
@@ -39,9 +40,14 @@ def faults() -> list[str]:
 
 
 def _made() -> dict[Path, str]:
-    text = build_schema().as_str() + "\n"
-    pages = reference(text, cost=Limits().cost)
+    text, pages = _texts()
     return {SCHEMA: text, **{PAGES / name: page for name, page in pages.items()}}
+
+
+@cache
+def _texts() -> tuple[str, dict[str, str]]:
+    text = build_schema().as_str() + "\n"
+    return text, reference(text, cost=Limits().cost)
 
 
 def _left_over(made: dict[Path, str]) -> list[Path]:

@@ -252,6 +252,22 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
             self.conn.fail(1009, "Too many fragments")
             self._say_goodbye()
 
+    def send_receive_event_to_app(self) -> None:
+        """Pass a message on, unless it is text that is no UTF-8.
+
+        uvicorn would log that as an error of ours, trace and all, as often as a client pleases.
+        """
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            self.frames = [b"".join(self.frames)]
+            try:
+                self.frames[0].decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.fail(1007, "Text that is no UTF-8")
+                self._say_goodbye()
+                return
+        super().send_receive_event_to_app()
+
     def shutdown(self) -> None:
         """Tell the client that the server goes away."""
         if not self.handshake_complete or self.close_sent:
