@@ -14,7 +14,7 @@ from tests.product.client.visitor import Visitor, chromium, skip_unless_built, v
 from tests.product.process import ServedTown, served_town
 from tests.product.town import Person, Town
 
-pytestmark = [pytest.mark.needs_chromium, pytest.mark.needs_node, pytest.mark.long]
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.needs_node]
 
 TITLE = "Tea <b>& biscuits</b>"
 # Resolves once the element's sound, as the page plays it, is as loud as speech; else with what the element says.
