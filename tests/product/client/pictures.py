@@ -50,9 +50,9 @@ async def settle(page: Page, name: str) -> None:
     await expect(page.locator(".skeletons")).to_have_count(0)
     await page.wait_for_load_state("networkidle")
     if name == "timeline":
-        await page.get_by_role("button", name="Play Recording").last.click()
+        await page.get_by_role("button", name="Play Recording").first.click()
         await expect(page.locator('.player[data-phase="playing"]')).to_be_visible(timeout=20_000)
-        await page.get_by_label("Position", exact=True).fill("12000")
+        await page.get_by_label("Position", exact=True).fill("14000")
     if name == "recordings":
         await page.get_by_role("button", name="Trim").first.click()
         await page.get_by_label("Start of the recording").fill("6000")
