@@ -66,7 +66,7 @@ fix: setup ## repair what of that can be repaired
 	$(BIN)/ruff format .
 
 .PHONY: schema
-schema: setup ## write the schema file anew
+schema: setup ## write the schema file and its pages anew
 	$(BIN)/spaces schema
 
 .PHONY: pictures

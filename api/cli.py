@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Live audio r
 console = Console()
 problems = Console(stderr=True)
 
-_SCHEMA_FILE = Path("schema/schema.graphql")
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when something would change.")]
 
 
@@ -123,19 +121,23 @@ def migrate(check: Check = False) -> None:
 
 
 @app.command()
-def schema(check: Check = False) -> None:
-    """Write the GraphQL schema to schema/schema.graphql."""
-    from schema.build import build_schema
+def schema(
+    check: Check = False,
+    release: Annotated[
+        bool, typer.Option("--release", help="Write schema/released.graphql too: a release serves this.")
+    ] = False,
+) -> None:
+    """Write the GraphQL schema to schema/schema.graphql, and its reference to docs/api/."""
+    from api import schema_files
 
-    text = build_schema().as_str() + "\n"
     if not check:
-        _SCHEMA_FILE.write_text(text)
-        console.print(f"Wrote {_SCHEMA_FILE}.")
-    elif not _SCHEMA_FILE.exists() or _SCHEMA_FILE.read_text() != text:
-        problems.print(f"{_SCHEMA_FILE} is out of date. Run: make schema")
+        console.print(f"Wrote {schema_files.write(release=release)} files.")
+    elif told := schema_files.faults():
+        for fault in told:
+            problems.print(fault)
         raise typer.Exit(1)
     else:
-        console.print(f"{_SCHEMA_FILE} is up to date.")
+        console.print("The schema and its reference are up to date, and break nothing of the last release.")
 
 
 @app.command()

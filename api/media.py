@@ -1,6 +1,8 @@
 """Media routes: playlists and bytes behind signed links, checked on every request."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiofiles
@@ -32,6 +34,7 @@ HLS = "application/vnd.apple.mpegurl"
 AUDIO = "audio/mp4"
 _ZIP = "application/zip"
 _CHUNK_BYTES = 256 * 1024
+_closing: set[asyncio.Task[None]] = set()
 # Nothing of it may outlive a deletion, in shared caches or private ones.
 PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -166,12 +169,31 @@ async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:
     The file is closed before the last of it is sent: who has everything may hang up at once.
     """
     held = b""
-    async with aiofiles.open(path, "rb", opener=opener) as file:
+    # Both by tasks of their own: when a client hangs up, every await here is cancelled, that of a close too.
+    opening = asyncio.create_task(_open(path))
+    try:
+        file = await asyncio.shield(opening)
         async for chunk in _chunks(file, spans):
             if held:
                 yield held
             held = chunk
+    finally:
+        _kept(asyncio.create_task(_close(opening)))
     yield held
+
+
+async def _open(path: Path) -> AsyncBufferedReader:
+    return await aiofiles.open(path, "rb", opener=opener)
+
+
+async def _close(opening: asyncio.Task[AsyncBufferedReader]) -> None:
+    with suppress(OSError):
+        await (await opening).close()
+
+
+def _kept(task: asyncio.Task[None]) -> None:
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
 
 
 async def _chunks(file: AsyncBufferedReader, spans: list[Span]) -> AsyncIterator[bytes]:

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from api.graphql.limits import Limits
-from api.graphql.persisted import read_manifest
+from api.guard_settings import GuardSettings
 from api.ice import IceLink
 from api.openid import OpenIdProvider
 from api.webhook_settings import WebhookSettings
@@ -19,7 +18,6 @@ from services.mail import MailSecurity
 from services.rules import RetentionPolicy, Rules
 
 _RULES = Rules()
-_LIMITS = Limits()
 _ANYWHERE = frozenset({"0.0.0.0", "::", ""})
 
 
@@ -27,7 +25,7 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Settings(WebhookSettings):
+class Settings(GuardSettings, WebhookSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
@@ -72,34 +70,9 @@ class Settings(WebhookSettings):
         ' {"url": "turn:…", "username": "…", "credential": "…"}. Everyone who may speak learns the credentials.',
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR. DEBUG writes a lot.")
-    rate_limit_enabled: bool = Field(
-        default=True,
-        description="False lifts rate and socket limits, for load tests. Never on a public address.",
-    )
     compiled_operations: bool = Field(
         default=True,
         description="False sends every operation through the ordinary executor, which answers the same and costs more.",
-    )
-    introspection: bool = Field(
-        default=_LIMITS.introspection,
-        description="False hides the schema from clients; GraphiQL then knows no fields.",
-    )
-    suggestions: bool = Field(
-        default=_LIMITS.suggestions,
-        description='False takes "Did you mean …?" out of errors, which tells a hidden schema bit by bit.',
-    )
-    trusted_documents: str = Field(
-        default="",
-        description="File of documents that clients may send by their hash: JSON of SHA-256 and text. Read at start.",
-    )
-    trusted_documents_required: bool = Field(
-        default=_LIMITS.trusted_only,
-        description="True takes only the documents of that file; GraphiQL and strangers' programs then get nothing.",
-    )
-    persisted_documents: int = Field(
-        default=_LIMITS.persisted_documents,
-        ge=0,
-        description="Other documents that are known by their hash once a client has sent them. 0: none.",
     )
     worker_interval_s: Seconds = Field(
         default=15.0,
@@ -253,63 +226,6 @@ class Settings(WebhookSettings):
     mail_from: str = Field(
         default="", description="The sender of mails; default spaces@ the host of the public address."
     )
-    operations_per_minute_person: Count = Field(
-        default=_LIMITS.operations_per_minute_person,
-        description="GraphQL operations a minute for one account.",
-    )
-    operations_per_minute_address: Count = Field(
-        default=_LIMITS.operations_per_minute_address,
-        description="GraphQL operations a minute for one anonymous address. Behind one proxy all share it.",
-    )
-    body_bytes: Count = Field(
-        default=_LIMITS.body_bytes,
-        description="Bytes of one request body or frame. More: more memory for each request.",
-    )
-    tokens: Count = Field(
-        default=_LIMITS.tokens,
-        description="Tokens of one GraphQL document. Each costs some 10 µs to parse and check.",
-    )
-    depth: Count = Field(
-        default=_LIMITS.depth, description="Levels of fields of one document; introspection is exempt."
-    )
-    aliases: Count = Field(
-        default=_LIMITS.aliases,
-        description="Aliases in one document. More: one request can ask for more of the same.",
-    )
-    cost: Count = Field(
-        default=_LIMITS.cost,
-        description="Fields times page sizes of one operation. More: larger and slower answers.",
-    )
-    page_max: Count = Field(
-        default=_LIMITS.page_max, description="The largest page. More is refused, not clamped."
-    )
-    operations_per_socket: Count = Field(
-        default=_LIMITS.operations_per_socket, description="Operations under way on one WebSocket."
-    )
-    sockets_per_person: Count = Field(
-        default=_LIMITS.sockets_per_person,
-        description="WebSockets of one account, or of one anonymous address.",
-    )
-    init_timeout_s: Seconds = Field(
-        default=_LIMITS.init_timeout.total_seconds(),
-        description="Seconds a WebSocket has for connection_init. Longer: idle sockets are held longer.",
-    )
-    ping_interval_s: Seconds = Field(
-        default=_LIMITS.ping_interval.total_seconds(),
-        description="Seconds between pings. A dead client is noticed after three of them.",
-    )
-    send_timeout_s: Seconds = Field(
-        default=_LIMITS.send_timeout.total_seconds(),
-        description="Seconds a client may leave a message unread. Longer: stalled clients hold more, for longer.",
-    )
-    header_timeout_s: Seconds = Field(
-        default=_LIMITS.header_timeout.total_seconds(),
-        description="Seconds a client has for its request headers. Longer: slow clients hold more.",
-    )
-    body_timeout_s: Seconds = Field(
-        default=_LIMITS.body_timeout.total_seconds(),
-        description="Seconds a client has for its request body. Longer: slow clients hold more.",
-    )
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "Settings":
@@ -317,9 +233,6 @@ class Settings(WebhookSettings):
             self.stripe_webhook_secret.get_secret_value()
         ):
             raise ValueError("set both SPACES_STRIPE_SECRET_KEY and SPACES_STRIPE_WEBHOOK_SECRET, or neither")
-        if self.trusted_documents_required and not self.trusted_documents:
-            raise ValueError("SPACES_TRUSTED_DOCUMENTS_REQUIRED needs a file in SPACES_TRUSTED_DOCUMENTS")
-        self.manifest()  # so that a wrong one is told before anything starts
         return self
 
     @property
@@ -344,10 +257,6 @@ class Settings(WebhookSettings):
     def sender(self) -> str:
         """Whom mails are from, and whom operators of push services can write to."""
         return self.mail_from or f"spaces@{urlsplit(self.public).hostname or 'localhost'}"
-
-    def manifest(self) -> dict[str, str]:
-        """The trusted documents by their hash. Raises ValueError for a file that is none of the kind."""
-        return read_manifest(Path(self.trusted_documents)) if self.trusted_documents else {}
 
     def rules(self) -> Rules:
         """The numbers that services apply."""
@@ -390,29 +299,4 @@ class Settings(WebhookSettings):
             rooms=self.rooms_per_process,
             sessions_per_room=self.sessions_per_room,
             disk_reserve_bytes=self.disk_reserve_mb * 1_000_000,
-        )
-
-    def limits(self) -> Limits:
-        """The guards of the GraphQL edge."""
-        return Limits(
-            operations_per_minute_person=self.operations_per_minute_person,
-            operations_per_minute_address=self.operations_per_minute_address,
-            rate_limit_enabled=self.rate_limit_enabled,
-            introspection=self.introspection,
-            suggestions=self.suggestions,
-            trusted_only=self.trusted_documents_required,
-            persisted_documents=self.persisted_documents,
-            body_bytes=self.body_bytes,
-            tokens=self.tokens,
-            depth=self.depth,
-            aliases=self.aliases,
-            cost=self.cost,
-            page_max=self.page_max,
-            operations_per_socket=self.operations_per_socket,
-            sockets_per_person=self.sockets_per_person,
-            init_timeout=timedelta(seconds=self.init_timeout_s),
-            ping_interval=timedelta(seconds=self.ping_interval_s),
-            send_timeout=timedelta(seconds=self.send_timeout_s),
-            header_timeout=timedelta(seconds=self.header_timeout_s),
-            body_timeout=timedelta(seconds=self.body_timeout_s),
         )

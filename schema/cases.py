@@ -51,7 +51,7 @@ class AppealPayload(Payload):
 class ReviewRecordingInput:
     """A moderator's decision."""
 
-    recording_id: strawberry.ID = strawberry.field(description="The recording.")
+    recording_id: strawberry.ID = strawberry.field(description="Id of a recording, in whatever state it is.")
     decision: ReviewDecisionChoice = strawberry.field(description="What the moderator found.")
     note: str = strawberry.field(description="Why, 1 to 2,000 characters, for other moderators.")
 
@@ -67,7 +67,7 @@ class ReviewRecordingPayload(Payload):
 class SetLegalHoldInput:
     """A legal hold, set or released."""
 
-    recording_id: strawberry.ID = strawberry.field(description="The recording.")
+    recording_id: strawberry.ID = strawberry.field(description="Id of a recording, in whatever state it is.")
     held: bool = strawberry.field(description="Set or release.")
     reason: str = strawberry.field(description="Why, 1 to 2,000 characters.")
 
@@ -83,7 +83,7 @@ class SetLegalHoldPayload(Payload):
 class OpenReviewCopyInput:
     """Which review copy to open, and why."""
 
-    recording_id: strawberry.ID = strawberry.field(description="The recording.")
+    recording_id: strawberry.ID = strawberry.field(description="Id of a recording, in whatever state it is.")
     reason: str = strawberry.field(
         description="Why, 1 to 2,000 characters; the host is told when the case closes."
     )

@@ -45,6 +45,10 @@ class Context:
         people = await asyncio.gather(*(self.rows.by_id(Account, one) for one in ids))
         return {one.id for one in people if one is not None}
 
+    def let_go(self) -> None:
+        """Nothing more is asked: what was read need not wait for the garbage collector."""
+        self.rows.let_go()
+
     def refresh(self) -> None:
         """Forget what was read: before and after a mutation, and before each event of a subscription."""
         self.viewer = self.viewer.afresh()

@@ -143,7 +143,7 @@ _describe(
     UPDATED="Its title or another setting changed.",
     STARTED="It was launched.",
     ENDING_SOON="Its longest time is nearly over: see Space.endsAt.",
-    ENDED="It ended.",
+    ENDED="It is over, by whoever or whatever ended it; nobody can come in any more.",
     CANCELED="It was called off.",
     RECORDING_TOGGLED="The 'Record Space' toggle changed.",
     RECORDING_STATUS_CHANGED="The recording's status changed.",

@@ -11,8 +11,6 @@ from schema.enums import AssignableRole
 from schema.tickets import TicketingInput
 
 _PLATFORM = "Where the client runs."
-_SPACE = "The Space."
-_RECORDING = "The recording."
 _PERSON = "The person."
 
 
@@ -138,7 +136,7 @@ class CreateSpaceInput:
 class UpdateSpaceInput:
     """What changes in a Space."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer hosts.")
     title: str | None = _left_out("1 to 200 characters.")
     description: str | None = _left_out("What it is about; null clears it.")
     language: str | None = _left_out("BCP 47; null clears it.")
@@ -154,7 +152,7 @@ class UpdateSpaceInput:
 class ToggleRecordingInput:
     """Where the 'Record Space' toggle is put."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer hosts, before its launch.")
     enabled: bool = _needed("Record or not.")
     platform: Platform = _default(Platform.WEB, "Where the toggle was set.")
 
@@ -163,7 +161,7 @@ class ToggleRecordingInput:
 class StartSpaceInput:
     """Which Space is launched."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer hosts.")
     platform: Platform = _default(Platform.WEB, _PLATFORM)
 
 
@@ -171,21 +169,21 @@ class StartSpaceInput:
 class EndSpaceInput:
     """Which Space ends."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a live Space; the viewer hosts it, or is a moderator.")
 
 
 @strawberry.input(description="Which Space is called off.")
 class CancelSpaceInput:
     """Which Space is called off."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer hosts, before its launch.")
 
 
 @strawberry.input(description="Which Space to enter.")
 class JoinSpaceInput:
     """Which Space to enter."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a live Space.")
     platform: Platform = _default(Platform.WEB, _PLATFORM)
 
 
@@ -193,14 +191,14 @@ class JoinSpaceInput:
 class LeaveSpaceInput:
     """Which Space to leave."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer is in.")
 
 
 @strawberry.input(description="That the viewer was told that the Space is recorded.")
 class AcknowledgeRecordingInput:
     """That the viewer was told that the Space is recorded."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of the recorded Space that the viewer is in.")
     consent_version: str = _needed("Of the text that was shown (Space.consent).")
 
 
@@ -208,7 +206,7 @@ class AcknowledgeRecordingInput:
 class RaiseHandInput:
     """A hand up or down."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of the Space in which the viewer listens.")
     raised: bool = _needed("Up or down.")
 
 
@@ -216,7 +214,7 @@ class RaiseHandInput:
 class SetParticipantRoleInput:
     """Whose role changes to what."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer hosts or co-hosts.")
     user_id: strawberry.ID = _needed(_PERSON)
     role: AssignableRole = _needed("SPEAKER for someone whose hand is raised; LISTENER: back to listening.")
 
@@ -225,7 +223,7 @@ class SetParticipantRoleInput:
 class InviteInput:
     """Who is asked to be what."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer hosts or co-hosts.")
     user_id: strawberry.ID = _needed(_PERSON)
     role: InvitedRole = _needed("What they are asked to be.")
 
@@ -242,7 +240,7 @@ class RespondToInvitationInput:
 class RemoveParticipantInput:
     """Who is put out of which Space."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer hosts or co-hosts.")
     user_id: strawberry.ID = _needed(_PERSON)
 
 
@@ -250,7 +248,7 @@ class RemoveParticipantInput:
 class SetMutedInput:
     """Whose microphone, on or off."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a live Space that the viewer is in.")
     user_id: strawberry.ID = _needed(_PERSON)
     muted: bool = _needed("True: off. Anyone may mute themselves, host and co-hosts others.")
 
@@ -259,7 +257,7 @@ class SetMutedInput:
 class SetReminderInput:
     """Which Space to be reminded of."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that has not been launched.")
     enabled: bool = _needed("Remind, or no more.")
 
 
@@ -267,7 +265,7 @@ class SetReminderInput:
 class TrimRecordingInput:
     """Where playback starts."""
 
-    recording_id: strawberry.ID = _needed(_RECORDING)
+    recording_id: strawberry.ID = _needed("Id of a recording of a Space that the viewer hosts.")
     start_offset_ms: int = _needed("In ms since the first audio, within the recording.")
 
 
@@ -275,7 +273,7 @@ class TrimRecordingInput:
 class ShareSpaceInput:
     """Which Space to share."""
 
-    space_id: strawberry.ID = _needed(_SPACE)
+    space_id: strawberry.ID = _needed("Id of a Space that the viewer may see.")
     comment: str | None = _left_out("At most 1,000 characters.")
 
 
@@ -283,7 +281,7 @@ class ShareSpaceInput:
 class ShareRecordingInput:
     """Which recording to share, from where."""
 
-    recording_id: strawberry.ID = _needed(_RECORDING)
+    recording_id: strawberry.ID = _needed("Id of a recording that the viewer may play.")
     comment: str | None = _left_out("At most 1,000 characters.")
     start_ms: int = _default(0, "Where playback is to start.")
 
@@ -299,7 +297,9 @@ class DeleteShareInput:
 class CreateClipInput:
     """What to cut out of which recording."""
 
-    recording_id: strawberry.ID = _needed(_RECORDING)
+    recording_id: strawberry.ID = _needed(
+        "Id of a recording that the viewer may play, and whose host allows clips."
+    )
     start_ms: int = _needed("From here, in ms since the first audio; not before the start that the host set.")
     end_ms: int = _needed("Up to here; at most 30,000 ms after the start.")
     title: str = _needed("1 to 200 characters.")
@@ -310,20 +310,20 @@ class CreateClipInput:
 class DeleteClipInput:
     """Which clip to delete."""
 
-    clip_id: strawberry.ID = _needed("The clip.")
+    clip_id: strawberry.ID = _needed("Id of a clip that the viewer cut, or of a recording that they host.")
 
 
 @strawberry.input(description="Which recording to delete.")
 class DeleteRecordingInput:
     """Which recording to delete."""
 
-    recording_id: strawberry.ID = _needed(_RECORDING)
+    recording_id: strawberry.ID = _needed("Id of a recording of a Space that the viewer hosts.")
 
 
 @strawberry.input(description="Where the viewer stopped.")
 class SavePlaybackPositionInput:
     """Where the viewer stopped."""
 
-    recording_id: strawberry.ID = _needed(_RECORDING)
+    recording_id: strawberry.ID = _needed("Id of a recording that the viewer may play.")
     position_ms: int = _needed("In ms since the first audio.")
     listened_at: datetime | None = _left_out("When the viewer was there, by the player; null is now.")

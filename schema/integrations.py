@@ -56,7 +56,7 @@ class CreateAccessTokenPayload(Payload):
 class RevokeAccessTokenInput:
     """The access token to end."""
 
-    access_token_id: strawberry.ID = strawberry.field(description="The access token.")
+    access_token_id: strawberry.ID = strawberry.field(description="Id of one of the viewer's own tokens.")
 
 
 @strawberry.type(description="What revokeAccessToken answers.")

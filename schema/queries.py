@@ -185,7 +185,9 @@ class Query:
     async def space_events(
         root: Any,
         info: Info,
-        space_id: Annotated[strawberry.ID, strawberry.argument(description="The Space.")],
+        space_id: Annotated[
+            strawberry.ID, strawberry.argument(description="Id of a Space that the viewer may see.")
+        ],
         first: First = 100,
         after: After = strawberry.UNSET,
     ) -> Connection[SpaceEvent]:

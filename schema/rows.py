@@ -178,6 +178,10 @@ class Rows:
         self._columns: Mapping[type[Model], Columns] = {}
         self.elsewhere = self._level.elsewhere
 
+    def let_go(self) -> None:
+        """Forget what was read: loaders and rows hold each other."""
+        self._loaders.clear()
+
     def choosing(self, columns: Mapping[type[Model], Columns]) -> "Rows":
         """The same reads, of which the rows of some tables have only these columns."""
         other = copy.copy(self)

@@ -14,7 +14,7 @@ from schema.notifications import Notification, edge_of
 from services import notifications
 from services.live import RecordingStream, SpaceStream, TimelineStream
 
-_SpaceId = Annotated[strawberry.ID, strawberry.argument(description="The Space.")]
+_SpaceId = Annotated[strawberry.ID, strawberry.argument(description="Id of a Space that the viewer may see.")]
 
 
 @strawberry.type(description="Everything that is pushed.")

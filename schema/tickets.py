@@ -73,7 +73,7 @@ class TicketingInput:
 class PurchaseTicketInput:
     """For which Space a ticket is wanted."""
 
-    space_id: strawberry.ID = strawberry.field(description="The Space.")
+    space_id: strawberry.ID = strawberry.field(description="Id of a ticketed Space.")
     return_url: str | None = strawberry.field(
         description="Where the provider sends the buyer afterwards, paid or not; left out: this server's page.",
         default=strawberry.UNSET,

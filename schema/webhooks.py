@@ -79,7 +79,7 @@ class CreateWebhookPayload(Payload):
 class UpdateWebhookInput:
     """What to change of a webhook."""
 
-    webhook_id: strawberry.ID = strawberry.field(description="The webhook.")
+    webhook_id: strawberry.ID = strawberry.field(description="Id of one of the viewer's own webhooks.")
     url: str | None = strawberry.field(
         description=f"{_URL} Null or left out: as it is.", default=strawberry.UNSET
     )
@@ -101,7 +101,7 @@ class UpdateWebhookPayload(Payload):
 class RotateWebhookSecretInput:
     """The webhook that gets a new secret."""
 
-    webhook_id: strawberry.ID = strawberry.field(description="The webhook.")
+    webhook_id: strawberry.ID = strawberry.field(description="Id of one of the viewer's own webhooks.")
 
 
 @strawberry.type(description="What rotateWebhookSecret answers. secret is shown this once.")
@@ -116,7 +116,9 @@ class RotateWebhookSecretPayload(Payload):
 class RedeliverWebhookInput:
     """The delivery to send again."""
 
-    delivery_id: strawberry.ID = strawberry.field(description="The delivery.")
+    delivery_id: strawberry.ID = strawberry.field(
+        description="Id of a delivery of one of the viewer's own webhooks."
+    )
 
 
 @strawberry.type(description="What redeliverWebhook answers.")
@@ -132,7 +134,7 @@ class RedeliverWebhookPayload(Payload):
 class DeleteWebhookInput:
     """The webhook to delete."""
 
-    webhook_id: strawberry.ID = strawberry.field(description="The webhook.")
+    webhook_id: strawberry.ID = strawberry.field(description="Id of one of the viewer's own webhooks.")
 
 
 @strawberry.type(description="What deleteWebhook answers.")

@@ -19,6 +19,7 @@ from services.audience import Asked, Crowd, Shared, Watched, asked_of, crowd_of,
 from services.bus import Bell, Ear, sight_topic
 from services.house import House
 from services.live import POLL_S, THE_LAST, Event, Look, Stream
+from services.viewers import Viewer
 
 # Messages after which other tasks get their turn: some 0.5 ms.
 _TOLD_IN_A_ROW = 64
@@ -145,9 +146,7 @@ class Follower:
     async def _hear(self, look: Look) -> None:
         for event in look.events:
             await self._sink.ready()
-            body = await self.selection.body(event, self._followed.following.context(self.viewer.afresh()))
-            await self._sink.send(body)
-            self.house.told["executions"] += 1
+            await self._sink.send(await self._body(event, self.viewer.afresh()))
             self.house.told["messages"] += 1
             self.place, self.cursor = event.place, event.cursor
         self.place = max(self.place, look.place)
@@ -155,9 +154,16 @@ class Follower:
     async def answer(self, event: Event) -> tuple[_Body, Asked]:
         """An event as this follower gets it, and what that hangs on."""
         watched = Watched(self.viewer)
-        body = await self.selection.body(event, self._followed.following.context(watched))
+        body = _Body(await self._body(event, watched))
+        return body, asked_of(watched)
+
+    async def _body(self, event: Event, viewer: Viewer) -> bytes:
         self.house.told["executions"] += 1
-        return _Body(body), asked_of(watched)
+        context = self._followed.following.context(viewer)
+        try:
+            return await self.selection.body(event, context)
+        finally:
+            context.let_go()
 
     def tell(self, event: Event, body: _Body) -> bool:
         """Push an event, unless it was heard before; whether it was. Who cannot take it reads on alone."""

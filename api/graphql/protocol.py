@@ -240,7 +240,8 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         """Answer an RFC 6455 ping, unless the client reads nothing: its pongs would pile up here."""
         pong = b"".join(self.conn.data_to_send())
-        if self.writable.is_set():
+        # After our close, which no longer waits for the client, none is due.
+        if self.writable.is_set() and not self.close_sent:
             self.transport.write(pong)
 
     def handle_cont(self, event: Frame) -> None:
@@ -250,6 +251,22 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
         elif not self.close_sent:
             self.conn.fail(1009, "Too many fragments")
             self._say_goodbye()
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a message on, unless it is text that is no UTF-8.
+
+        uvicorn would log that as an error of ours, trace and all, as often as a client pleases.
+        """
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            self.frames = [b"".join(self.frames)]
+            try:
+                self.frames[0].decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.fail(1007, "Text that is no UTF-8")
+                self._say_goodbye()
+                return
+        super().send_receive_event_to_app()
 
     def shutdown(self) -> None:
         """Tell the client that the server goes away."""
@@ -294,6 +311,7 @@ class PatientWebSocketProtocol(WebSocketsSansIOProtocol):
             await super().send(message)
             if message["type"] == "websocket.accept":
                 # Nothing reads them again, and they would be kept for as long as the socket is.
+                self.request.headers.clear()
                 del self.request, self.response
             return
         # A close does not wait for the client to read what came before; it is what ends that wait.

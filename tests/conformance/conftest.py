@@ -11,7 +11,8 @@ from tests.conformance.programs import NODE
 from tests.product.databases import KINDS, databases
 from tests.product.process import ServedTown, Server, served_town
 
-START_PATIENCE_S = 60.0
+# More than the server's own, which says what was wrong with it.
+START_PATIENCE_S = 140.0
 
 
 @pytest.fixture(scope="session")

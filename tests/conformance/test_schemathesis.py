@@ -110,12 +110,11 @@ def test_an_operation_made_up_from_the_schema_is_answered_or_refused(
     made = [operation.ok() for operation in found if isinstance(operation, Ok)]
     with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as http:
         run = _Run(server, http, number)
-        if cases < len(made):
-            some = st.sampled_from(made).flatmap(lambda operation: operation.as_strategy())
-            run.made_up(some, number=number, cases=cases)
-        else:
-            for at, operation in enumerate(made):
-                run.made_up(operation.as_strategy(), number=number * 1000 + at, cases=cases // len(made) + 1)
+        # Each operation as often, but for those with little to vary; then any of them, up to the number.
+        for at, operation in enumerate(made if cases > len(made) else []):
+            run.made_up(operation.as_strategy(), number=number * 1000 + at, cases=cases // len(made))
+        some = st.sampled_from(made).flatmap(lambda operation: operation.as_strategy())
+        run.made_up(some, number=number, cases=cases - run.cases.total())
     print(run.cases.total(), "cases of", len(run.cases), "operations:", dict(run.codes))
     assert run.cases.total() >= cases
     assert server.errors() == []

@@ -194,10 +194,14 @@ async def test_a_frame_beyond_1_mb_is_closed_with_1009(shared: House) -> None:
         assert await client.closed() == 1009
 
 
-async def test_text_that_is_no_utf_8_is_closed_with_1007(shared: House) -> None:
+@pytest.mark.parametrize("parts", [[b"\xff\xff"], [b"\xc3", b"\xa4", b"\xff"]], ids=["whole", "parts"])
+async def test_text_that_is_no_utf_8_is_closed_with_1007_and_is_no_error_of_ours(
+    shared: House, parts: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     async with shared.socket() as client:
-        await client.connection.send(b"\xff\xff", text=True)
+        await client.connection.send(parts, text=True)
         assert await client.closed() == 1007
+    assert caplog.records == []
 
 
 async def test_operations_before_the_greeting_close_with_4401(shared: House) -> None:

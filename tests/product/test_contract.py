@@ -1,5 +1,6 @@
 """The served schema holds the contract."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared" / "contract.graphql"
 EXPORTED = REPOSITORY / "schema" / "schema.graphql"
 
+_FILLERS = {"a", "an", "the", "this", "it", "its", "is", "of"}
 _FIELDED = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
 
 
@@ -116,9 +118,10 @@ def test_what_is_added_to_the_contract_asks_nothing_of_clients() -> None:
                         assert not str(argument.type).endswith("!"), full
 
 
-def test_everything_served_has_a_description() -> None:
-    bare = []
-    for found in _own_types(_served()):
+def _described(schema: GraphQLSchema) -> dict[str, str]:
+    """What stands beside every name of a schema."""
+    described: dict[str, str] = {}
+    for found in _own_types(schema):
         parts: dict[str, Any] = {found.name: found}
         if isinstance(found, GraphQLEnumType):
             parts |= {f"{found.name}.{name}": value for name, value in found.values.items()}
@@ -127,8 +130,26 @@ def test_everything_served_has_a_description() -> None:
                 parts[f"{found.name}.{name}"] = field
                 for argument_name, argument in getattr(field, "args", {}).items():
                     parts[f"{found.name}.{name}({argument_name})"] = argument
-        bare += [name for name, part in parts.items() if not (part.description or "").strip()]
-    assert bare == []
+        described |= {name: (part.description or "").strip() for name, part in parts.items()}
+    return described
+
+
+def test_everything_served_has_a_description() -> None:
+    assert [name for name, words in _described(_served()).items() if not words] == []
+
+
+def test_a_description_says_more_than_the_name() -> None:
+    echoes = [
+        name
+        for name, words in _described(_served()).items()
+        if _words(words) - _FILLERS <= _words(name.rpartition(".")[2])
+    ]
+    assert echoes == []
+
+
+def _words(text: str) -> set[str]:
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))
+    return set(re.findall(r"\w+", parted.lower()))
 
 
 def test_the_exported_schema_is_the_served_one() -> None:

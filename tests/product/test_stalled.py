@@ -6,10 +6,12 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from benchmarks.stalled import stalled
 from services.bus import sight_topic
 from tests.product.town import PATIENCE_S, Town, open_town
 from tests.product.voices import uuid_of
@@ -70,3 +72,12 @@ async def test_a_client_that_does_not_read_is_closed_and_misses_no_event(tmp_pat
         assert len({event["cursor"] for event in heard}) == EVENTS + 1
         kinds = [event["kind"] for event in heard]
         assert kinds == ["SNAPSHOT", *kinds[1:3] * (EVENTS // 2)]
+
+
+@pytest.mark.long
+async def test_clients_that_stall_cost_little_and_those_who_read_miss_nothing() -> None:
+    measured = await stalled(print, clients=60, readers=5, per_s=10, seconds=20)
+    print(measured)
+    assert measured["missed"] == 0
+    assert measured["stalled_to_the_end"] == 60
+    assert measured["server_growth_mb"] < 64

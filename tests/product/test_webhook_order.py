@@ -12,8 +12,10 @@ from starlette.responses import Response
 
 from models.webhook_delivery import WebhookDelivery
 from services import callbacks, leases
-from tests.product.receiver import Called, deliver, hook, receiver, verified_in_node
-from tests.product.town import Person, Town, open_town
+from services.clock import SystemClock
+from tests.product.process import served_town
+from tests.product.receiver import Called, Receiver, deliver, hook, receiver, verified, verified_in_node
+from tests.product.town import Person, Town, free_port, open_town
 from workers.courier import Courier
 
 STORY = [
@@ -168,3 +170,27 @@ async def test_what_a_killed_worker_held_is_sent_by_the_next_after_its_lease(tow
         (row, _) = await WebhookDelivery.all().order_by("number")
         await callbacks.call(house, row.id, "killed")
     assert len(far.calls) == 2
+
+
+@pytest.mark.long
+@pytest.mark.starts_processes
+async def test_what_a_killed_server_had_not_sent_is_sent_after_its_next_start(tmp_path: Path) -> None:
+    environment = {"SPACES_WEBHOOK_PRIVATE_ADDRESSES": "true", "SPACES_WORKER_INTERVAL_S": "1"}
+    async with served_town(tmp_path, **environment) as served:
+        host = await served.person()
+        far = Receiver(free_port(), SystemClock().now)
+        made = await hook(host, far.url, "SPACE_STARTED", "SPACE_ENDED")
+        space_id = await host.live_space()
+        # Nobody answers, and that is written down: what is under way at the kill would have to wait for its lease.
+        async with asyncio.timeout(30):
+            while not (await made.deliveries())[0]["attempts"]:
+                await asyncio.sleep(0.02)
+        await host.do("endSpace", spaceId=space_id)
+        await served.server.kill()
+        async with far.up():
+            await served.server.start()
+            async with asyncio.timeout(100):
+                while len(far.taken) < 2:
+                    await asyncio.sleep(0.05)
+        assert by_space(far.taken) == {space_id: ["space.started", "space.ended"]}
+        assert [verified(call, made.secret)["type"] for call in far.calls] == ["space.started", "space.ended"]

@@ -54,10 +54,33 @@ class Scene:
     recording_id: str
     gone_id: str
 
+    def pages(self) -> "list[tuple[str, str, Person | None]]":
+        """Every page of the client: a name for it, its path, and who looks."""
+        return [
+            ("timeline", "/", self.noor),
+            ("signed-out", "/", None),
+            ("space-live", f"/spaces/{self.live_id}", self.noor),
+            ("space-host", f"/spaces/{self.live_id}", self.tess),
+            ("space-coming", f"/spaces/{self.coming_id}", self.jonas),
+            ("space-over", f"/spaces/{self.ended_id}", self.mira),
+            ("new", "/new", self.mira),
+            ("recordings", "/recordings", self.mira),
+            ("notices", "/notices", self.noor),
+            ("person", "/people/mira", self.noor),
+            ("people", "/people", self.noor),
+            ("sign-up", "/sign-up", None),
+            ("sign-in", "/sign-in", None),
+            ("moderation", "/moderation", self.mod),
+            ("case", f"/moderation/case/{self.gone_id}", self.mod),
+            ("log", "/moderation/log", self.mod),
+            ("missing", "/spaces/none", None),
+        ]
+
 
 @contextlib.asynccontextmanager
 async def furnished(town: Town) -> AsyncIterator[Scene]:
     """Noor follows Mira, Jonas and Tess, of whom one is live, one will be and one was."""
+    town.clock.move(timedelta(days=-26))
     mira = await resident(town, "mira", "Mira Okafor")
     jonas = await resident(town, "jonas", "Jonas Lind")
     tess = await resident(town, "tess", "Tess Moreau")
@@ -65,8 +88,22 @@ async def furnished(town: Town) -> AsyncIterator[Scene]:
     mod = await town.moderator()
     for person in (mira, jonas, tess):
         await noor.do("follow", userId=person.id)
+    await recorded(town, jonas, "What the tide tables do not tell", seconds=3)
+    town.clock.move(timedelta(days=9))
     _, gone = await recorded(town, jonas, "Things I said too early", seconds=2)
     await jonas.do("deleteRecording", recordingId=gone)
+    ended, recording = await recorded(
+        town, mira, "How a choir of strangers learned to sing in time", seconds=33
+    )
+    _, other = await recorded(town, mira, "Bread, salt and other first dates", seconds=4)
+    await mira.do("deleteRecording", recordingId=other)
+    await noor.do(
+        "report", subjectId=gone, category="ABUSE", reason="He shouts at a guest, from the first minute on."
+    )
+    await tess.do("report", subjectId=gone, category="PRIVACY", reason="Somebody's address is read out.")
+    await mod.do("setLegalHold", recordingId=other, held=True, reason="A court asks for it.")
+    town.clock.move(timedelta(days=17))
+    await town.round()
     ended, recording = await recorded(
         town, mira, "How a choir of strangers learned to sing in time", seconds=33
     )
@@ -74,6 +111,7 @@ async def furnished(town: Town) -> AsyncIterator[Scene]:
         title="Ask me anything about building radios",
         scheduledStart=iso(town.clock.now() + timedelta(hours=26)),
     )
+    await jonas.do("invite", spaceId=coming["id"], userId=noor.id, role="COHOST")
     await noor.do("setReminder", spaceId=coming["id"], enabled=True)
     words = "The story about the broken metronome is worth the whole half hour."
     await tess.do("shareRecording", recordingId=recording, comment=words, startMs=9_000)

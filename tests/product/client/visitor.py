@@ -5,15 +5,25 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    async_playwright,
+    expect,
+)
 
 from tests.product.browser import ARGUMENTS
 from tests.product.town import Person
 
 BUILT = Path(__file__).parent.parent.parent.parent / "api" / "static" / "client"
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def skip_unless_built() -> None:
@@ -45,10 +55,12 @@ class Visitor:
 
 
 async def visit(
-    browser: Browser, url: str, *, person: Person | None = None, name: str = "", **options: object
+    browser: Browser, url: str, *, person: Person | None = None, name: str = "", **options: Any
 ) -> Visitor:
     """A window of its own, for `person` signed in as if by hand."""
-    context = await browser.new_context(locale="en-GB", timezone_id="Europe/Lisbon", **options)  # type: ignore[arg-type]
+    # Dances and glows cost a machine without a graphics card more than the sound.
+    settings = {"locale": "en-GB", "timezone_id": "Europe/Lisbon", "reduced_motion": "reduce", **options}
+    context = await browser.new_context(**settings)
     if person is not None:
         await context.add_init_script(_signed_in(person, name or person.handle.title()))
     page = await context.new_page()

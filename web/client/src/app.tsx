@@ -1,6 +1,7 @@
 // The frame around every page: where one can go, who is signed in, what is being heard.
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
+import { Invitations, isModerator, NoticesPage, unseen, useNotices } from "./account/notices";
 import { SignIn } from "./account/sign-in";
 import { PeoplePage } from "./account/people";
 import { PersonPage } from "./account/person";
@@ -9,7 +10,9 @@ import { Avatar } from "./parts/avatar";
 import { Icon, Logo, type IconName } from "./parts/icons";
 import { attempt, Said } from "./parts/said";
 import { Empty } from "./parts/states";
+import { CasePage, LogPage, ModerationPage } from "./moderation/page";
 import { PlayerBar } from "./player/bar";
+import { RecordingsPage } from "./recordings/page";
 import { go, path } from "./router";
 import { StageBar } from "./space/bar";
 import { NewSpace } from "./space/new";
@@ -25,7 +28,7 @@ interface Page {
 }
 
 function pageAt(at: string): Page {
-  const [first = "", second = ""] = at.split("/").slice(1).map(decodeURIComponent);
+  const [first = "", second = "", third = ""] = at.split("/").slice(1).map(decodeURIComponent);
   switch (first) {
     case "":
       return { title: "Timeline", page: <Timeline /> };
@@ -41,6 +44,14 @@ function pageAt(at: string): Page {
       return { title: "Space", page: <SpacePage key={second} id={second} /> };
     case "new":
       return { title: "New Space", page: <NewSpace /> };
+    case "recordings":
+      return { title: "Your recordings", page: <RecordingsPage /> };
+    case "notices":
+      return { title: "Notices", page: <NoticesPage /> };
+    case "moderation":
+      if (second === "case") return { title: "Case", page: <CasePage key={third} id={third} /> };
+      if (second === "log") return { title: "Audit log", page: <LogPage /> };
+      return { title: "Moderation", page: <ModerationPage /> };
     default:
       return { title: "Not found", page: <Missing /> };
   }
@@ -61,6 +72,7 @@ export function App() {
   useEffect(() => {
     document.title = `${title} · Spaces`;
   }, [title]);
+  useNotices();
   return (
     <>
       <a class="skip" href="#main">
@@ -69,6 +81,7 @@ export function App() {
       <Top />
       <Offline />
       <main id="main" tabIndex={-1}>
+        <Invitations />
         {page}
       </main>
       <Said />
@@ -95,6 +108,11 @@ function Top() {
         <To href="/people" icon="people">
           People
         </To>
+        {who !== null && (
+          <To href="/notices" icon="bell">
+            Notices{unseen.value > 0 && <b class="unseen-count">{unseen.value}</b>}
+          </To>
+        )}
       </nav>
       {who === null ? (
         <a class="button primary small sign-in" href="/sign-in">
@@ -110,6 +128,14 @@ function Top() {
               <b>{who.name}</b>
               <span class="quiet">@{who.handle}</span>
             </a>
+            <a href="/recordings">
+              <Icon name="wave" /> Your recordings
+            </a>
+            {isModerator.value && (
+              <a href="/moderation">
+                <Icon name="shield" /> Moderation
+              </a>
+            )}
             <button onClick={() => void signOut()}>
               <Icon name="out" /> Sign out
             </button>

@@ -2,10 +2,15 @@ import plugin from "@graphql-eslint/eslint-plugin";
 
 const named = (words) => Object.fromEntries(Object.entries(words).map(([rule, how]) => [`@graphql-eslint/${rule}`, how]));
 
+const languageOptions = {
+  parser: plugin.parser,
+  parserOptions: { graphQLConfig: { schema: "schema.graphql", documents: "operations/*.graphql" } },
+};
+
 export default [
   {
     files: ["schema.graphql"],
-    languageOptions: { parser: plugin.parser, parserOptions: { graphQLConfig: { schema: "schema.graphql" } } },
+    languageOptions,
     plugins: { "@graphql-eslint": plugin },
     rules: {
       ...plugin.configs["flat/schema-recommended"].rules,
@@ -24,11 +29,8 @@ export default [
     },
   },
   {
-    files: ["examples/*.graphql"],
-    languageOptions: {
-      parser: plugin.parser,
-      parserOptions: { graphQLConfig: { schema: "schema.graphql", documents: "examples/*.graphql" } },
-    },
+    files: ["operations/*.graphql"],
+    languageOptions,
     plugins: { "@graphql-eslint": plugin },
     rules: plugin.configs["flat/operations-recommended"].rules,
   },

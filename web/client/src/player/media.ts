@@ -25,29 +25,20 @@ export interface Source {
   url: string;
   /** Where to begin, in seconds of the playlist. */
   fromS: number;
-  /** Still growing: browsers that have learnt HLS lately stall at its end, so the library plays it where it can. */
-  isLive: boolean;
 }
 
-const PATIENCE_MS = 4_000;
+/** Apple's browsers have played HLS for ever. Others have learnt it lately, and stall at the end of what grows. */
+const playsItself = audio.canPlayType(HLS) !== "" && ("ManagedMediaSource" in window || !("MediaSource" in window));
 
 /** Let the element play a playlist. Answers once it may be played. */
-export async function attach(source: Source, onTrouble: (trouble: Trouble) => void): Promise<void> {
+export async function attach({ url, fromS }: Source, onTrouble: (trouble: Trouble) => void): Promise<void> {
   detach();
-  const { url, fromS, isLive } = source;
-  const isNative = audio.canPlayType(HLS) !== "";
-  if (!isNative || (isLive && "MediaSource" in window)) return attachLibrary(url, fromS, onTrouble);
-  const giveUp = async (): Promise<void> => {
-    if (audio.src !== url || library !== null) return;
+  if (!playsItself) return attachLibrary(url, fromS, onTrouble);
+  audio.onerror = async () => {
     if (await isGone(url)) return onTrouble("gone");
-    // Some browsers say that they can, and cannot play all of it.
     await attachLibrary(url, fromS, onTrouble);
     await audio.play().catch(() => undefined);
   };
-  audio.onerror = () => void giveUp();
-  setTimeout(() => {
-    if (audio.src === url && audio.readyState === 0) void giveUp();
-  }, PATIENCE_MS);
   audio.src = url;
   if (fromS > 0) audio.addEventListener("loadedmetadata", () => (audio.currentTime = fromS), { once: true });
 }

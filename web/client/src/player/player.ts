@@ -16,7 +16,7 @@ import { attach, audio, beginsAt, detach, type Trouble } from "./media";
 import { keepPosition, keptPlayer, keptPosition, keepPlayer } from "./positions";
 
 export interface Track {
-  kind: "recording" | "live";
+  kind: "recording" | "live" | "copy";
   /** Of the recording, or of the live Space. */
   id: string;
   spaceId: string;
@@ -56,7 +56,7 @@ let ticket = 0;
 
 /** Play a recording; from where the listener stopped, if nothing else is asked for. */
 export async function playRecording(id: string, hint: Omit<Track, "kind" | "id">, fromMs?: number): Promise<void> {
-  if (track.value?.id === id && why.value === null && isAttached) {
+  if (track.value?.id === id && track.value.kind === "recording" && why.value === null && isAttached) {
     if (fromMs !== undefined) seek(fromMs);
     return resume();
   }
@@ -72,12 +72,24 @@ export async function playLive(spaceId: string, hint: Omit<Track, "kind" | "id">
     const { space } = await ask(LiveLinkDocument, { id: spaceId });
     if (mine !== ticket) return;
     if (!space?.live) return over(space?.state === "LIVE" ? "You cannot listen to this Space." : "This Space is over.");
-    await attach({ url: space.live.url, fromS: 0, isLive: true }, trouble);
+    await attach({ url: space.live.url, fromS: 0 }, trouble);
     isAttached = true;
     await start();
   } catch (error) {
     failed(mine, error);
   }
+}
+
+/** The review copy, by its own short-lived link: no position is kept of it, and nobody can share it. */
+export async function playCopy(id: string, copy: { durationMs: number; gaps: readonly Gap[]; space: { id: string; title: string; host: PersonFragment } }, url: string): Promise<void> {
+  const { space, durationMs: length } = copy;
+  begin({ kind: "copy", id, spaceId: space.id, title: `Review copy: ${space.title}`, host: space.host });
+  durationMs.value = length;
+  gaps.value = copy.gaps;
+  baseMs = 0;
+  await attach({ url, fromS: 0 }, (kind) => over(kind === "gone" ? "This opening has ended. Open the copy again." : "This browser cannot play it."));
+  isAttached = true;
+  await start();
 }
 
 function begin(next: Track): number {
@@ -114,7 +126,7 @@ async function prepare(id: string, fromMs: number | undefined, thenPlay: boolean
     const url = recording.playback.url;
     baseMs = recording.startOffsetMs > 0 ? await beginsAt(url, recording.startedAt) : 0;
     if (mine !== ticket) return;
-    await attach({ url, fromS: Math.max(0, positionMs.value - baseMs) / 1000, isLive: false }, trouble);
+    await attach({ url, fromS: Math.max(0, positionMs.value - baseMs) / 1000 }, trouble);
     isAttached = true;
     await start();
   } catch (error) {
@@ -195,6 +207,7 @@ export function resume(): void {
   const now = track.value;
   if (now === null || why.value !== null) return;
   if (isAttached) return void start();
+  if (now.kind === "copy") return;
   phase.value = "loading";
   void (now.kind === "live" ? playLive(now.id, now) : prepare(now.id, positionMs.value, true));
 }
@@ -217,7 +230,7 @@ export function seek(toMs: number): void {
 
 export function setRate(next: number): void {
   rate.value = next;
-  if (track.value?.kind === "recording") audio.playbackRate = next;
+  if (track.value?.kind !== "live") audio.playbackRate = next;
 }
 
 function keepNow(): void {

@@ -7,7 +7,7 @@ import { Empty, Failed, Skeletons } from "../parts/states";
 import { asMoment, Countdown, Since } from "../parts/times";
 import { Bars, Icon } from "../parts/icons";
 import { signInFirst } from "../router";
-import { Card, count, RecordingBadge } from "../timeline/card";
+import { Card, count, Host, RecordingBadge } from "../timeline/card";
 import { ShareDialog } from "../timeline/share";
 import { tell } from "../wire/client";
 import { me } from "../wire/session";
@@ -105,6 +105,7 @@ function Coming({ room, reload }: { room: Room; reload: () => void }) {
             {asMoment(at)} · starts in <Countdown to={at} past="a moment" />
           </p>
         )}
+        <Host space={space} />
         {space.recordingEnabled && <p class="quiet">It will be recorded.</p>}
         {!isHost && (
           <button class="button primary" aria-pressed={hasReminder} onClick={remind}>

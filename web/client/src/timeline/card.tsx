@@ -89,7 +89,7 @@ function Body({ card }: { card: CardFragment }) {
   }
 }
 
-function Host({ space }: { space: Space }) {
+export function Host({ space }: { space: Pick<Space, "host"> }) {
   return (
     <a class="host" href={`/people/${space.host.handle}`}>
       <Avatar person={space.host} size="s" />
