@@ -31,7 +31,7 @@ ROUNDS, OPERATIONS, SLOW_OPERATIONS, WARM = 7, 300, 60, 60
 OURS, HAND, STOCK, NODE, ORDINARY = "compiled", "by_hand", "stock_strawberry", "mercurius", "ordinary"
 LIMITS = {
     "ratio_to_handwritten": 1.25, "ratio_to_stock_strawberry": 0.04, "ratio_to_mercurius": 1.0,
-    "first_seen_to_ordinary": 1.1, "fallback_to_ordinary": 1.05,
+    "first_seen_to_ordinary": 1.1,
 }  # fmt: skip
 _HERE = Path(__file__).parent / "node"
 _TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")

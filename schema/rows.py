@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -111,6 +111,11 @@ def cut(rows: Sequence[Any], wanted: Wanted, order: Order) -> Page:
     )
 
 
+async def _shared(loading: Awaitable[Any]) -> Any:
+    """What is loaded for several fields. One that is given up, as its neighbour failed, takes it from no other."""
+    return await asyncio.shield(loading)
+
+
 class Level:
     """What the fields of one level of an answer ask for, gathered into one statement."""
 
@@ -207,7 +212,7 @@ class Rows:
             return None
         columns = self._chosen(relation.model, relation.column)
         loader = self._loader((relation, columns), lambda keys: self._load(relation, keys, columns))
-        return await loader.load(key)
+        return await _shared(loader.load(key))
 
     async def _load(self, relation: Relation, keys: list[Any], columns: Columns | None) -> list[Any]:
         part = await self.related(relation, keys, columns)
@@ -229,7 +234,7 @@ class Rows:
 
     async def admitted(self, space_id: UUID) -> bool:
         """Whether the viewer may enter this ticketed Space."""
-        return bool(await self._loader("admitted", self._admit).load(space_id))
+        return bool(await _shared(self._loader("admitted", self._admit).load(space_id)))
 
     async def _admit(self, space_ids: list[UUID]) -> list[bool]:
         found = await visibility.admitted(self._viewer, space_ids)
@@ -241,7 +246,7 @@ class Rows:
         loader = self._loader(
             (connected, wanted, columns), lambda keys: self._load_pages(connected, wanted, keys, columns)
         )
-        rows = await loader.load(key)
+        rows = await _shared(loader.load(key))
         return cut(rows, wanted, connected.order)
 
     async def _load_pages(
