@@ -25,7 +25,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     ready, done = Event(), Event()
 
     async def serve() -> None:
-        async with served_town(folder) as town:
+        async with served_town(folder, SPACES_ROOMS_PER_PROCESS="1000") as town:
             running.append(town.server)
             ready.set()
             await asyncio.to_thread(done.wait)

@@ -71,6 +71,7 @@ async def test_pressing_play_on_a_card_plays_the_recording(town: Town, page: Pag
     assert await player.evaluate("audio => audio.error") is None
 
 
+@pytest.mark.long
 async def test_a_shared_card_shows_the_comment_and_starts_where_the_sharer_wants(
     town: Town, page: Page
 ) -> None:
@@ -91,6 +92,7 @@ async def test_a_shared_card_shows_the_comment_and_starts_where_the_sharer_wants
     assert await playing >= 1.5
 
 
+@pytest.mark.long
 async def test_the_card_of_a_deleted_recording_says_so_and_has_no_player(town: Town, page: Page) -> None:
     host = await town.person("mira")
     await host.do("deleteRecording", recordingId=(await recorded(host))["id"])

@@ -90,6 +90,7 @@ async def end_and_play(town: ServedTown, room: Room) -> None:
     assert 0.7 <= end_s - start_s <= 2
 
 
+@pytest.mark.long
 async def test_a_minute_and_four_hours_alike_are_played_within_a_second_of_the_end(tmp_path: Path) -> None:
     async with served_town(tmp_path) as town:
         rooms = [await open_room(town, length_s) for length_s in (MINUTE_S, FOUR_HOURS_S)]

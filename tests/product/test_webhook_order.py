@@ -143,7 +143,10 @@ async def test_a_space_whose_receiver_hangs_does_not_hold_up_another(town: Town)
                 await asyncio.sleep(0.01)
         assert by_space(far.calls) == {free: ["space.started", "space.ended"]}
         go_on.set()
-        await deliver(town)
+        async with asyncio.timeout(20):
+            while len(far.taken) < 4:
+                await deliver(town)
+                await asyncio.sleep(0.01)
     assert by_space(far.taken)[stuck] == ["space.started", "space.ended"]
     assert {state for _, state in await made.states()} == {"DELIVERED"}
 
