@@ -154,6 +154,7 @@ async def test_a_word_of_a_launch_is_not_pushed_once_the_space_is_over(
     pushes.statuses += [503]
     space_id = await told_by_push(host, fan)
     await pushes.next()
+    await no_lease(fan)
     await host.do("endSpace", spaceId=space_id)
     city.clock.stand_at(city.clock.now() + timedelta(minutes=5))
     await post(city)
