@@ -119,7 +119,8 @@ async function prepare(id: string, fromMs: number | undefined, thenPlay: boolean
     if (recording.playback === null) return over(reason(recording.status));
     watch(recording.space.id);
     const kept = fromMs ?? keptPosition(id, recording.viewerPositionMs);
-    const asked = kept > recording.durationMs - NEARLY_MS ? 0 : kept;
+    const nearly = Math.min(NEARLY_MS, recording.durationMs / 10);
+    const asked = kept > recording.durationMs - nearly ? 0 : kept;
     positionMs.value = Math.max(recording.startOffsetMs, asked);
     keepPlayer(id);
     if (!thenPlay) return void (phase.value = "paused");
