@@ -93,6 +93,7 @@ async def test_days_have_bounds(court: Court, days: int) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
 
 
+@pytest.mark.long
 async def test_the_command_line_plots_the_plan_and_a_what_if(court: Court) -> None:
     court.town.clock.frozen = None
     recording_id = await court.recorded()
