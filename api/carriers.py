@@ -7,7 +7,8 @@ from api.keys import load_or_make_ec
 from api.settings import Settings
 from models.delivery import Channel
 from services.carriers import Carrier
-from services.mail import MailCarrier, MailSecurity, MailServer
+from services.mail import MailCarrier, MailServer
+from services.mail_security import MailSecurity
 from services.outbound import Outbound
 from services.push import PushCarrier
 

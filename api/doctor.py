@@ -217,7 +217,7 @@ def _is_writable(folder: Path) -> bool:
 
 def check_database(settings: Settings) -> Iterator[Finding]:
     """Whether it answers, and has the newest migration."""
-    from models.database import sqlite_url
+    from models.location import sqlite_url
 
     file = settings.data_dir.absolute() / "spaces.sqlite3"
     if settings.database == sqlite_url(file) and not file.exists():

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings
 
 from api.graphql.limits import Limits
-from api.graphql.persisted import read_manifest
+from api.graphql.manifest import read_manifest
 
 _LIMITS = Limits()
 Seconds = Annotated[float, Field(gt=0)]

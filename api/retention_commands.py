@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -12,7 +12,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from api.settings import Settings
-from services.forecast import ForecastDay
+
+if TYPE_CHECKING:
+    from services.forecast import ForecastDay
 
 console = Console()
 problems = Console(stderr=True)
@@ -63,7 +65,7 @@ def plan(
     console.print("█ purging  ░ expiring")
 
 
-def _bar(day: ForecastDay, most: int) -> str:
+def _bar(day: "ForecastDay", most: int) -> str:
     """A plot of one day, as wide as the busiest day allows."""
     scale = _BAR / most if most else 0
     return "█" * round(day.purging * scale) + "░" * round(day.expiring * scale)

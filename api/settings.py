@@ -10,11 +10,11 @@ from pydantic_settings import SettingsConfigDict
 
 from api.guard_settings import GuardSettings
 from api.ice import IceLink
-from api.openid import OpenIdProvider
+from api.openid_settings import OpenIdProvider
 from api.webhook_settings import WebhookSettings
 from media.limits import EngineLimits
-from models.database import sqlite_url
-from services.mail import MailSecurity
+from models.location import sqlite_url
+from services.mail_security import MailSecurity
 from services.rules import RetentionPolicy, Rules
 
 _RULES = Rules()

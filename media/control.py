@@ -24,7 +24,7 @@ from media.engine import (
     RecordingSpec,
     RoomSpec,
 )
-from media.local import EventQueue
+from media.events import EventQueue
 from media.wire import error_from_wire, error_to_wire, from_wire, pack_frame, read_frame, to_wire
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from types import UnionType
@@ -22,14 +21,13 @@ from media.engine import (
     PublishAnswer,
     PublisherConnected,
     PublisherLost,
-    RecorderProgress,
     RecordingFacts,
     RoomFull,
     RoomNotFound,
     RoomSpec,
-    SpeakingChanged,
     TooManySessions,
 )
+from media.events import EventQueue
 from media.ice import IceConfig
 from media.limits import EngineLimits
 from media.offer import Offer, Way, parse_offer
@@ -46,36 +44,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_EVENTS = 10_000
 MAX_SESSIONS_PER_PARTICIPANT = 4
 CHECK_INTERVAL_NS = 1_000_000_000
-
-
-class EventQueue:
-    """Events in order for one reader. When it does not read, progress and levels are dropped first."""
-
-    def __init__(self) -> None:
-        self._events: deque[EngineEvent] = deque()
-        self._ready = asyncio.Event()
-        self.dropped = 0
-
-    def put(self, event: EngineEvent) -> None:
-        if len(self._events) >= MAX_EVENTS:
-            self._make_room()
-        self._events.append(event)
-        self._ready.set()
-
-    def _make_room(self) -> None:
-        kept = [event for event in self._events if not isinstance(event, RecorderProgress | SpeakingChanged)]
-        self.dropped += len(self._events) - len(kept[-MAX_EVENTS + 1 :])
-        self._events = deque(kept[-MAX_EVENTS + 1 :])
-
-    async def read(self) -> AsyncIterator[EngineEvent]:
-        while True:
-            while self._events:
-                yield self._events.popleft()
-            self._ready.clear()
-            await self._ready.wait()
 
 
 @dataclass(slots=True)

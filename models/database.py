@@ -1,7 +1,6 @@
 """Connecting, migrating, and the list of all tables."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tortoise import Tortoise
@@ -12,6 +11,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.writer import MigrationWriter
 
 from models import postgres
+from models.location import SQLITE
 
 TABLES = (
     "access_token",
@@ -59,21 +59,15 @@ TABLES = (
 )
 # FULL: a commit that was answered survives a power cut. One writer waits this long for another process.
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": 5000, "foreign_keys": "ON"}
-_SQLITE = "sqlite://"
-
-
-def sqlite_url(path: Path) -> str:
-    """The database URL of an embedded database in a file."""
-    return f"sqlite://{path}"
 
 
 def _connection(url: str) -> dict[str, Any]:
     """Both databases come with clients of ours."""
     if url.startswith(postgres.SCHEMES):
         return postgres.connection(url)
-    if not url.startswith(_SQLITE):
+    if not url.startswith(SQLITE):
         raise ConfigurationError("expected a database URL that begins with sqlite:// or postgres://")
-    return {"engine": "models.sqlite", "credentials": {"file_path": url.removeprefix(_SQLITE), **_PRAGMAS}}
+    return {"engine": "models.sqlite", "credentials": {"file_path": url.removeprefix(SQLITE), **_PRAGMAS}}
 
 
 def config(url: str) -> dict[str, Any]:

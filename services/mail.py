@@ -5,7 +5,6 @@ from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -14,18 +13,11 @@ import structlog
 
 from models.mail_address import MailAddress
 from services.carriers import Carried, Message
+from services.mail_security import MailSecurity
 
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 15.0
-
-
-class MailSecurity(StrEnum):
-    """How the connection to the mail server is secured."""
-
-    STARTTLS = "starttls"
-    TLS = "tls"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from api.doctor import local_url, port_problem, serves_spaces
 from api.settings import Settings
-from models.database import sqlite_url
+from models.location import sqlite_url
 
 _READY_TIMEOUT_S = 60.0
 _ASK_EVERY_S = 0.1

@@ -12,7 +12,7 @@ import pytest
 from graphql import get_introspection_query
 from pydantic import ValidationError
 
-from api.graphql.persisted import hash_of, read_manifest
+from api.graphql.manifest import hash_of, read_manifest
 from api.settings import Settings
 from tests.edge.house import House, house
 

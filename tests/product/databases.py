@@ -18,6 +18,7 @@ import asyncpg
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from models import database
+from models.location import sqlite_url
 from tests.product.postgres import Postgres, Running, in_a_thread
 
 KINDS = ("sqlite", "postgres")
@@ -89,7 +90,7 @@ class Databases:
     def _file(self) -> Path:
         if self._template is None:
             self._template = Path(tempfile.mkdtemp(prefix="spaces-template-")) / _FILE
-            in_a_thread(database.migrate(database.sqlite_url(self._template)))
+            in_a_thread(database.migrate(sqlite_url(self._template)))
         return self._template
 
     def _cloned(self, data_dir: Path, template: str) -> str:
