@@ -9,13 +9,17 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpcore
 
 _TIMEOUT_S = 10.0
 _MOST_ANSWER_BYTES = 64 * 1024
+# A name's own server decides how long a look-up takes: these threads are not those that read files and check passwords.
+_LOOK_UPS = ThreadPoolExecutor(16, "look-up")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # All that is routed on the open internet (RFC 4291): outside are IPv4 in other guises, site-local and local NAT64.
 _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
@@ -89,8 +93,8 @@ def _is_literal(host: str) -> bool:
 
 async def _look_up(host: str, port: int, *, allow_private: bool) -> list[str]:
     """The addresses of a name. Raises NotAllowed when one of them is private, OSError when there are none."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, look_up)
     addresses = [str(entry[4][0]) for entry in found]
     if not allow_private and not all(map(is_public, addresses)):
         raise NotAllowed("the name leads into a private network")

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from models.push_subscription import PushSubscription
+from tests.product.names import looked_up
 from tests.product.post import (
     PushService,
     push_service,
@@ -50,14 +50,7 @@ async def test_a_name_that_leads_into_a_private_network_is_not_called(
     port = pushes.url.rpartition(":")[2]
     subscription = {**pushes.browser().subscription, "endpoint": f"https://push.example.org:{port}/x"}
     assert await register(fan, subscription) == 201
-    loop = asyncio.get_running_loop()
-    asked: list[str] = []
-
-    async def answers(name: str, *given: Any, **more: Any) -> Any:
-        asked.append(name)
-        return [(2, 1, 6, "", ("127.0.0.1", int(port)))]
-
-    monkeypatch.setattr(loop, "getaddrinfo", answers)
+    asked = looked_up(monkeypatch, lambda _name: ["127.0.0.1"])
     space_id = await told_by_push(host, fan)
     async with asyncio.timeout(10):
         while await PushSubscription.exists(account_id=uuid_of(fan.id)):

@@ -1,12 +1,12 @@
 """Which addresses webhooks never call, whatever trick leads there."""
 
 import asyncio
-from collections.abc import Callable
+import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
+from tests.product.names import looked_up
 from tests.product.receiver import Receiver, deliver, hook, receiver
 from tests.product.town import Town
 
@@ -41,18 +41,6 @@ TRICKS = [
     "https://there.is.no.such.name.invalid/",
 ]
 # fmt: on
-
-
-def looked_up(monkeypatch: pytest.MonkeyPatch, answers: Callable[[str], list[str]]) -> list[str]:
-    """Names are looked up here; which were."""
-    asked: list[str] = []
-
-    async def getaddrinfo(name: str, port: int, **_more: Any) -> Any:
-        asked.append(name)
-        return [(2, 1, 6, "", (address, port)) for address in answers(name)]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    return asked
 
 
 async def test_no_private_address_is_taken_in_whatever_form(city: Town) -> None:
@@ -112,3 +100,27 @@ async def test_the_call_goes_to_the_address_that_was_checked(
         assert asked == ["hooks.example.org"] * 2
         assert [call.headers["host"] for call in far.calls] == [f"hooks.example.org:{far.port}"]
         assert isinstance(far, Receiver)
+
+
+async def test_names_that_take_for_ever_hold_up_nobody_else(
+    city: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passwords are checked and files are read by threads too."""
+    answered = threading.Event()
+    asked = looked_up(monkeypatch, lambda _name: [PUBLIC] if answered.wait(60) else [])
+    people = [await city.person() for _ in range(4)]
+    url = "https://hooks.example.org/x"
+    waiting = [
+        asyncio.create_task(one.try_("createWebhook", url=url, events=["SPACE_STARTED"]))
+        for one in people
+        for _ in range(16)
+    ]
+    try:
+        async with asyncio.timeout(30):
+            while len(asked) < 16:
+                await asyncio.sleep(0.01)
+            await city.person()
+        assert not any(task.done() for task in waiting)
+    finally:
+        answered.set()
+        await asyncio.gather(*waiting)
