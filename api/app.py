@@ -214,16 +214,29 @@ def build(
         async with running(settings, house, engine):
             yield
 
-    app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=[_CORS])
+    layers = [*_traced_requests(settings), _CORS]
+    app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=layers)
     # A redirect would name the Host that the client sent, with the token of the path in it.
     app.router.redirect_slashes = False
     return Built(app=app, house=house, engine=engine)
+
+
+def _traced_requests(settings: Settings) -> list[Middleware]:
+    if not settings.traces:
+        return []
+    from api.tracing import TracedRequests
+
+    return [Middleware(TracedRequests)]
 
 
 @asynccontextmanager
 async def running(settings: Settings, house: House, engine: WatchedEngine) -> AsyncIterator[None]:
     """Database, audio plane and clockwork, from start-up with its repairs to an orderly stop."""
     async with AsyncExitStack() as stack:
+        if settings.traces:
+            from api.tracing import traced
+
+            await stack.enter_async_context(traced())
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
         if house.payments is not None:

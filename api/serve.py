@@ -33,6 +33,10 @@ def configure_logs(settings: Settings, name: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    if settings.traces:
+        from api.tracing import trace_ids
+
+        shared.append(trace_ids)
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -1,6 +1,7 @@
 """Settings: the environment, read here and nowhere else. Each says what changing it costs."""
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -70,6 +71,11 @@ class Settings(GuardSettings, WebhookSettings):
         ' {"url": "turn:…", "username": "…", "credential": "…"}. Everyone who may speak learns the credentials.',
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR. DEBUG writes a lot.")
+    traces: bool = Field(
+        default=False,
+        description="True sends traces from request to SQL by OTLP over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT and"
+        " the other standard variables of OpenTelemetry say. Needs the extra `traces`. Each request costs more.",
+    )
     compiled_operations: bool = Field(
         default=True,
         description="False sends every operation through the ordinary executor, which answers the same and costs more.",
@@ -233,6 +239,12 @@ class Settings(GuardSettings, WebhookSettings):
             self.stripe_webhook_secret.get_secret_value()
         ):
             raise ValueError("set both SPACES_STRIPE_SECRET_KEY and SPACES_STRIPE_WEBHOOK_SECRET, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _can_trace(self) -> "Settings":
+        if self.traces and find_spec("opentelemetry") is None:
+            raise ValueError("SPACES_TRACES needs OpenTelemetry: pip install 'spaces-server[traces]'")
         return self
 
     @property

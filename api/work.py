@@ -1,7 +1,7 @@
 """Commands that work on the database without serving."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from api.app import build_house
 from api.engine import EngineRun, WatchedEngine
@@ -59,7 +59,12 @@ async def run_round(settings: Settings) -> None:
 
 async def run_worker(settings: Settings) -> None:
     """Rounds of retention until stopped. Raises RestoreUnfinished."""
-    async with at_work(settings) as house:
+    async with AsyncExitStack() as stack:
+        if settings.traces:
+            from api.tracing import traced
+
+            await stack.enter_async_context(traced())
+        house = await stack.enter_async_context(at_work(settings))
         await Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=False).run()
 
 
