@@ -47,7 +47,7 @@ def test_systemd_understands_every_word_of_the_units(tmp_path: Path) -> None:
     placed = [tmp_path / unit.name.replace("@.", "@1.") for unit in UNITS]
     for unit, place in zip(UNITS, placed, strict=True):
         place.write_text(unit.read_text().replace("/opt/spaces/bin/spaces", sys.executable))
-    command = ["systemd-analyze", "verify", *placed]
+    command = ["systemd-analyze", "verify", *map(str, placed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     about_ours = [line for line in done.stderr.splitlines() if "spaces" in line]
     assert (done.returncode, about_ours) == (0, [])
