@@ -188,7 +188,8 @@ def put_back(backup: Path, data_dir: Path, url: str, *, told: Told) -> None:
     (data_dir / KEYS).mkdir(mode=0o700, exist_ok=True)
     for name in listed:
         if name.startswith(f"{RECORDINGS}/"):
-            _place(backup / name, data_dir / name)
+            if not _is_grown(backup / name, data_dir / name):
+                _place(backup / name, data_dir / name)
             told((backup / name).stat().st_size)
         elif (name.startswith(f"{KEYS}/") or name == HEAD) and not (data_dir / name).exists():
             _place(backup / name, data_dir / name)
@@ -216,6 +217,17 @@ def _place(source: Path, target: Path) -> None:
     _copy(source, draft)
     shutil.copymode(source, draft)
     draft.replace(target)
+
+
+def _is_grown(source: Path, target: Path) -> bool:
+    """Whether a file in place is the one of the backup, or that one and what was appended since."""
+    if not target.is_file() or target.stat().st_size < source.stat().st_size:
+        return False
+    with source.open("rb") as theirs, target.open("rb") as ours:
+        while chunk := theirs.read(_CHUNK_BYTES):
+            if ours.read(len(chunk)) != chunk:
+                return False
+    return True
 
 
 def _merge(source: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ from tests.product.court import Court, open_court
 from tests.product.databases import databases
 from tests.product.postgres import binaries
 from tests.product.process import Server, served_town
-from tests.product.town import PATIENCE_S, open_town
+from tests.product.town import PATIENCE_S, Person, open_town
 
 PATH = f"{binaries() / 'bin'}{os.pathsep}{os.environ['PATH']}"
 REFUSAL = "First run `spaces doctor --after-restore`."
@@ -72,6 +72,14 @@ async def plays(court: Court, recording_id: str) -> bytes:
 async def states(court: Court, *recording_ids: str) -> list[str]:
     """Statuses as the host sees them."""
     return [(await court.of(one, "status", by=court.host))["status"] for one in recording_ids]
+
+
+async def recorded_ms(host: Person, space_id: str, least_ms: int) -> int:
+    """How long a live recording is, once it is at least so long."""
+    async with asyncio.timeout(PATIENCE_S):
+        while ((await host.recording(space_id, "durationMs"))["durationMs"] or 0) < least_ms:
+            await asyncio.sleep(0.05)
+    return int((await host.recording(space_id, "durationMs"))["durationMs"])
 
 
 async def test_a_backup_of_a_running_server_is_a_whole_server_in_an_empty_folder(tmp_path: Path) -> None:
@@ -247,11 +255,8 @@ async def test_a_recording_that_the_backup_caught_while_live_ends_where_it_was_c
         host = await town.person()
         space_id = await host.live_space(record=True)
         publisher = await host.publish(space_id, tone(frequency_hz=440, seconds=60))
-        async with asyncio.timeout(PATIENCE_S):
-            while ((await host.recording(space_id, "durationMs"))["durationMs"] or 0) < 2000:
-                await asyncio.sleep(0.05)
+        least_ms = await recorded_ms(host, space_id, 2000) - 1500
         await back_up(town.data_dir, folder)
-        least_ms = (await host.recording(space_id, "durationMs"))["durationMs"] - 1500
         await host.do("endSpace", spaceId=space_id)
         await publisher.close()
     async with served_town(tmp_path / "second", SPACES_RECONNECT_WINDOW_S="1") as town:
@@ -267,3 +272,47 @@ async def test_a_recording_that_the_backup_caught_while_live_ends_where_it_was_c
         found = await host.recording(space_id, "durationMs playback { url }")
         assert found["durationMs"] >= least_ms
         assert (await town.fetch(found["playback"]["url"])).status_code == 200
+
+
+@pytest.mark.long
+async def test_where_its_sound_is_still_there_a_recording_that_was_live_keeps_all_of_it(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "backup"
+    async with served_town(tmp_path, SPACES_RECONNECT_WINDOW_S="1") as town:
+        host = await town.person()
+        space_id = await host.live_space(record=True)
+        publisher = await host.publish(space_id, tone(frequency_hz=440, seconds=60))
+        await recorded_ms(host, space_id, 1000)
+        await back_up(town.data_dir, folder)
+        whole_ms = await recorded_ms(host, space_id, 4000)
+        await host.do("endSpace", spaceId=space_id)
+        await publisher.close()
+        await town.server.stop()
+        status, printed = await restore(town.data_dir, folder, "--replace")
+        assert status == 0, printed
+        await town.server.start()
+        await host.until(space_id, "AVAILABLE")
+        assert (await host.recording(space_id, "durationMs"))["durationMs"] >= whole_ms
+
+
+@pytest.mark.long
+async def test_what_is_purged_while_the_backup_is_made_comes_back_whole_or_not_at_all(tmp_path: Path) -> None:
+    data_dir, folder, elsewhere = tmp_path / "data", tmp_path / "backup", tmp_path / "elsewhere"
+    async with open_court(data_dir) as court:
+        ids = [await court.recorded() for _ in range(40)]
+        for one in ids[::2]:
+            await court.host.do("deleteRecording", recordingId=one)
+        court.town.clock.move(timedelta(days=30) + timedelta(seconds=30))
+        await asyncio.gather(back_up(data_dir, folder), court.town.round())
+        assert await states(court, *ids[::2]) == ["PURGED"] * 20
+
+    status, printed = await restore(elsewhere, folder)
+
+    assert status == 0, printed
+    async with reopened(elsewhere, court) as again:
+        found = await states(again, *ids)
+        there = {again.folder(one) for one in ids if again.folder(one).exists()}
+    assert set(found[1::2]) <= {"AVAILABLE", "EXPIRED"}
+    assert set(found[::2]) <= {"DELETED", "PURGED"}
+    assert there == {again.folder(one) for one, state in zip(ids, found, strict=True) if state != "PURGED"}
