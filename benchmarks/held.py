@@ -8,6 +8,7 @@ one that comes again, not an accident of the machine. The reads are the timeline
 import asyncio
 import gc
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from typing import Any
 import orjson
 
 from api.app import build
+from api.serve import SWITCH_S
 from benchmarks.timeline_servers import quiet_engine
 from benchmarks.timeline_town import DOCUMENT, fill, settings_of
 from models.space import Space
@@ -123,6 +125,7 @@ async def _measured(folder: Path, *, compiled: bool) -> list[dict[str, Any]]:
     async with built.app.router.lifespan_context(built.app):
         space = ids.pack("Space", (await Space.all().first()).id)  # type: ignore[union-attr]
         gc.freeze()
+        sys.setswitchinterval(SWITCH_S)
         for what, (document, variables) in _reads(space).items():
             ways = {"known": _known(document), "first seen": _fresh(document)}
             for way, documents in ways.items():
