@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
+from typing import Protocol
 
 import aiofiles
-from aiofiles.threadpool.binary import AsyncBufferedReader
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from api.indexes import Indexes
+from api.indexes import AudioMissing, Indexes
 from api.ranges import (
     Span,
     Unsatisfiable,
@@ -22,8 +21,9 @@ from api.ranges import (
     wanted_range,
 )
 from media.archive import zip_chunks
-from media.plain import opener
+from media.plain import StoreAway, opener
 from media.playlist import PROGRAMME, first_fragment_at, render
+from media.shelf import Held
 from services import archives, playback
 from services.errors import InvalidInput, NotFound
 from services.house import House
@@ -121,9 +121,9 @@ class MediaRoutes:
             raise InvalidRange(size) from None
         headers = {**PRIVATE, "Accept-Ranges": "bytes", "ETag": tag}
         if span is None:
-            return stream(request, media.directory, spans, 200, headers)
+            return await stream(request, media.files.file(PROGRAMME), spans, 200, headers)
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size}"
-        return stream(request, media.directory, [span], 206, headers)
+        return await stream(request, media.files.file(PROGRAMME), [span], 206, headers)
 
 
 class InvalidRange(InvalidInput):
@@ -153,40 +153,73 @@ def _not_modified(tag: str) -> Response:
     return Response(status_code=304, headers={**PRIVATE, "ETag": tag})
 
 
-def stream(
-    request: Request, directory: Path, spans: list[Span], status: int, headers: dict[str, str]
+async def stream(
+    request: Request, programme: Held, spans: list[Span], status: int, headers: dict[str, str]
 ) -> Response:
-    """Stretches of a programme, one after the other."""
+    """Stretches of a programme, one after the other. Raises StoreAway, or AudioMissing."""
     headers["Content-Length"] = str(sum(span.end - span.start for span in spans))
     if request.method == "HEAD":
         return Response(status_code=status, media_type=AUDIO, headers=headers)
-    return StreamingResponse(_read(directory / PROGRAMME, spans), status, headers, AUDIO)
+    data = _read(programme, spans)
+    if not await asyncio.to_thread(programme.is_spooled):
+        data = await begun(data)
+    return StreamingResponse(data, status, headers, AUDIO)
 
 
-async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:
+async def begun(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes, the first already fetched: once an answer has begun it can say no more that it fails."""
+    try:
+        first = await anext(data, b"")
+    except FileNotFoundError:
+        raise AudioMissing from None
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in data:
+            yield chunk
+
+    return all_of_it()
+
+
+class _Readable(Protocol):
+    async def read(self, size: int, /) -> bytes: ...
+
+    async def seek(self, offset: int, /) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+async def _read(programme: Held, spans: list[Span]) -> AsyncIterator[bytes]:
     """The bytes of some stretches of a file. One that is purged meanwhile ends short, which clients notice.
 
     The file is closed before the last of it is sent: who has everything may hang up at once.
     """
     held = b""
     # Both by tasks of their own: when a client hangs up, every await here is cancelled, that of a close too.
-    opening = asyncio.create_task(_open(path))
+    opening = asyncio.create_task(_open(programme))
     try:
         file = await asyncio.shield(opening)
         async for chunk in _chunks(file, spans):
             if held:
                 yield held
             held = chunk
+    except (StoreAway, FileNotFoundError):
+        if not held:
+            raise
+        # Some of it is on its way: all that can still be told is that it ends short.
     finally:
         _kept(asyncio.create_task(_close(opening)))
     yield held
 
 
-async def _open(path: Path) -> AsyncBufferedReader:
-    return await aiofiles.open(path, "rb", opener=opener)
+async def _open(programme: Held) -> _Readable:
+    try:
+        return await aiofiles.open(programme.path, "rb", opener=opener)
+    except FileNotFoundError:
+        return await programme.fetcher()
 
 
-async def _close(opening: asyncio.Task[AsyncBufferedReader]) -> None:
+async def _close(opening: asyncio.Task[_Readable]) -> None:
     with suppress(OSError):
         await (await opening).close()
 
@@ -196,7 +229,7 @@ def _kept(task: asyncio.Task[None]) -> None:
     task.add_done_callback(_closing.discard)
 
 
-async def _chunks(file: AsyncBufferedReader, spans: list[Span]) -> AsyncIterator[bytes]:
+async def _chunks(file: _Readable, spans: list[Span]) -> AsyncIterator[bytes]:
     for span in spans:
         await file.seek(span.start)
         left = span.end - span.start

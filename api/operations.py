@@ -15,6 +15,7 @@ from media.engine import LATE_BOUNDS_MS, EngineError
 from models.recording import Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.webhook_delivery import DeliveryState, WebhookDelivery
+from services import shelving
 from services.house import House
 
 _SUBSCRIPTIONS = {
@@ -62,6 +63,21 @@ async def tell_outbox(house: House, registry: CollectorRegistry) -> None:
     oldest = await waiting.order_by("at").first()
     age = Gauge("spaces_webhooks_oldest_seconds", "Age of the oldest of them", registry=registry)
     age.set((house.clock.now() - oldest.at).total_seconds() if oldest else 0)
+
+
+async def tell_store(house: House, registry: CollectorRegistry) -> None:
+    """Gauges of the object store, where there is one."""
+    bucket = house.shelf.bucket
+    if bucket is None:
+        return
+    up = Gauge("spaces_store_up", "1 while the last call of the object store went well", registry=registry)
+    up.set(bucket.is_up)
+    failures = Gauge("spaces_store_failures", "Calls of it since the start that did not", registry=registry)
+    failures.set(bucket.failures)
+    waiting = Gauge(
+        "spaces_store_waiting", "Recordings that are over and wait in the spool", registry=registry
+    )
+    waiting.set(len(await shelving.waiting(house)))
 
 
 class Operations:
@@ -125,6 +141,7 @@ class Operations:
         for what, told in _SUBSCRIPTIONS.items():
             counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
             counted.set(self._house.told[what])
+        await tell_store(self._house, registry)
         await tell_members(self._engine, registry)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from api.indexes import Indexes
-from api.media import AUDIO, PRIVATE, InvalidRange, playlist_response, stream
+from api.media import AUDIO, PRIVATE, InvalidRange, begun, playlist_response, stream
 from api.ranges import Span, Unsatisfiable, read_range
 from media.playlist import PROGRAMME, Index, first_fragment_at, render
 from media.splice import Splice
@@ -90,9 +91,9 @@ class PieceRoutes:
         spans = [Span(0, index.init_bytes), Span(index.fragments[first].offset, end)]
         span = _asked(request, end, spans)
         if span is None:
-            return stream(request, media.directory, spans, 200, dict(_SLICES))
+            return await stream(request, media.files.file(PROGRAMME), spans, 200, dict(_SLICES))
         headers = {**_SLICES, "Content-Range": f"bytes {span.start}-{span.end - 1}/{end}"}
-        return stream(request, media.directory, [span], 206, headers)
+        return await stream(request, media.files.file(PROGRAMME), [span], 206, headers)
 
     async def _one_file(self, request: Request, media: Stored) -> Response:
         index = await self._indexes.of(media)
@@ -107,7 +108,9 @@ class PieceRoutes:
         headers["Content-Length"] = str(span.end - span.start)
         if request.method == "HEAD":
             return Response(status_code=status, media_type=AUDIO, headers=headers)
-        data = splice.read(media.directory / PROGRAMME, span.start, span.end)
+        data = await begun(
+            iterate_in_threadpool(splice.read(media.files.file(PROGRAMME), span.start, span.end))
+        )
         return StreamingResponse(data, status, headers, AUDIO)
 
 

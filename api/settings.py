@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from api.guard_settings import GuardSettings
 from api.ice import IceLink
 from api.openid_settings import OpenIdProvider
+from api.store_settings import StoreSettings
 from api.webhook_settings import WebhookSettings
 from media.limits import EngineLimits
 from models.location import sqlite_url
@@ -25,7 +26,7 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Settings(GuardSettings, WebhookSettings):
+class Settings(GuardSettings, WebhookSettings, StoreSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)

@@ -89,7 +89,7 @@ class Folders:
         """The entries of the recordings folder."""
         with os.scandir(self._root) as entries:
             for entry in entries:
-                yield entry.name, _uuid(entry.name)
+                yield entry.name, uuid_of(entry.name)
 
     def age(self, name: str, now: datetime) -> timedelta:
         """Since the last change of the folder; of one that is gone meanwhile, none."""
@@ -133,7 +133,8 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _uuid(name: str) -> UUID | None:
+def uuid_of(name: str) -> UUID | None:
+    """The recording that a folder of this name belongs to; None for one that is not ours."""
     try:
         found = UUID(name)
     except ValueError:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from tortoise.expressions import Q, Subquery
 
+from media.plain import StoreAway
 from media.playlist import PLAYLIST, PROGRAMME
 from models.appeal import Appeal
 from models.purge_receipt import PurgeReceipt
@@ -24,6 +25,8 @@ from services.states import move_and_tell
 
 _BATCH = 500
 WITHOUT_BYTES = "recording without bytes"
+# Then what lies there could not be compared.
+STORE_AWAY = "store is away"
 # Something this young may belong to a row that is being written.
 _YOUNG = timedelta(minutes=5)
 _WITH_BYTES = frozenset(
@@ -44,7 +47,11 @@ async def reconcile(house: House) -> list[Finding]:
     """Compare, mend what can be mended without loss, and tell the rest. Counted in `house.findings`."""
     findings: list[Finding] = []
     for look in (_leftovers, _missing, _leases, _left_live, _clockless, _idle_cases, _unproven):
-        findings += [finding async for finding in look(house)]
+        try:
+            async for finding in look(house):
+                findings.append(finding)  # noqa: PERF401 (what was found before the store went counts)
+        except StoreAway as error:
+            findings.append(Finding(kind=STORE_AWAY, subject=str(error), mended=False))
     house.findings.update(finding.kind for finding in findings)
     return findings
 

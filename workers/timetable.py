@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from media.plain import StoreAway
 from models.recording import Recording, RecordingStatus
 from services import (
     accounts,
@@ -106,7 +107,20 @@ class Timetable:
         """After an outage also what has only just expired."""
         now = self._vouched()
         while leased := await purge.claim(self._house, self._owner, now=now, most=_BATCH):
-            await self._each(leased, lambda one: purge.purge(self._house, one, self._owner, now=now))
+            for one in leased:
+                if not await self._purge(one, now=now):
+                    return
+
+    async def _purge(self, one: UUID, *, now: datetime) -> bool:
+        """False while the store is away: the next round tries again, and every other job of this one has its turn."""
+        try:
+            await again(lambda: purge.purge(self._house, one, self._owner, now=now))
+        except StoreAway as error:
+            log.warning("the store is away: purges wait", subject=str(one), reason=str(error))
+            return False
+        except Exception:
+            log.exception("job failed", subject=str(one))
+        return True
 
     def _vouched(self) -> datetime:
         """The time by which something is destroyed; a leap of the wall clock is told."""
@@ -123,6 +137,8 @@ class Timetable:
             return
         self._reconciled_at_s = now_s
         findings = await reconcile.reconcile(self._house)
+        if any(one.kind == reconcile.STORE_AWAY for one in findings):
+            self._reconciled_at_s = None
         self._lost = {UUID(one.subject) for one in findings if one.kind == reconcile.WITHOUT_BYTES}
         self._tell(findings)
 
@@ -143,5 +159,7 @@ class Timetable:
     async def _attempt(self, job: Callable[[], Awaitable[Any]], subject: UUID | None = None) -> None:
         try:
             await again(job)
+        except StoreAway as error:
+            log.warning("the store is away: a job waits", reason=str(error))
         except Exception:
             log.exception("job failed", subject=str(subject) if subject else None)
