@@ -37,7 +37,8 @@ run: setup ## set up, migrate and serve on http://127.0.0.1:8000; a first start 
 
 .PHONY: test
 test: setup ## set up and run the tests; says which parts are skipped, and why
-	@$(BIN)/pytest -rs -n 2 --dist loadfile $(ARGS)
+# Some tests last as long as what is said in them: three workers keep two cores busy.
+	@$(BIN)/pytest -rs -n 3 --dist loadfile $(ARGS)
 
 .PHONY: test-all
 test-all: setup ## the same, with the tests that take minutes, and the product's on PostgreSQL too

@@ -8,6 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from tests.conformance.breaking_proxy import BreakingProxy, breaking_proxy
@@ -101,3 +103,31 @@ def test_the_shell_example_opens_one_space_and_reads_it_on_the_timeline(server: 
     assert again == first
     cards = [edge["node"]["space"] for edge in timeline["data"]["timeline"]["edges"]]
     assert [card for card in cards if card is not None] == [space]
+
+
+async def test_a_sound_file_becomes_a_recording_that_plays(town: ServedTown, tmp_path: Path) -> None:
+    host = await town.person("example_record")
+    made = await host.do(
+        "createAccessToken",
+        "token: secret",
+        name="recorder",
+        scopes=["READ", "SPACES_WRITE", "AUDIO_PUBLISH"],
+    )
+    file = tmp_path / "talk.ogg"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libopus", rate=48_000, layout="mono")
+        for _ in range(100):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.int16), format="s16", layout="mono")
+            frame.sample_rate = 48_000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    words = (sys.executable, "record.py", f"{town.server.url}/graphql", made["token"], "A talk", str(file))
+    async with started(*words) as process:
+        assert await line(process) == "LIVE recording"
+        status, duration_ms, url = (await line(process)).split()
+        assert await process.wait() == 0
+    assert status == "AVAILABLE"
+    assert int(duration_ms) == pytest.approx(2_000, abs=500)
+    playlist = (await town.http.get(url)).text
+    assert playlist.startswith("#EXTM3U")
+    assert playlist.rstrip().endswith("#EXT-X-ENDLIST")
