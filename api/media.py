@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import aiofiles
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from api.indexes import AudioMissing, Indexes
@@ -65,8 +66,8 @@ class MediaRoutes:
     async def recorded_bytes(self, request: Request) -> Response:
         """Bytes of a recording; the first of a listening count as a play."""
         media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.PLAYBACK)
-        response = await self.bytes_of(request, media)
-        if request.method == "GET" and response.status_code in {200, 206}:
+        response = await self._linked(request, media) or await self.bytes_of(request, media)
+        if request.method == "GET" and response.status_code in {200, 206, 307}:
             await playback.count_play(self._house, media)
         return response
 
@@ -101,6 +102,14 @@ class MediaRoutes:
         first = first_fragment_at(index, media.start_ms)
         playlist = render(index, first_fragment=first, ended=not media.growing, kind=kind)
         return playlist_response(request, playlist)
+
+    async def _linked(self, request: Request, media: Stored) -> Response | None:
+        """To the store itself, where that is allowed and nothing is hidden from this listener."""
+        if media.is_sealed or media.growing or media.start_ms or request.method != "GET":
+            return None
+        size = (await self._indexes.of(media)).size_bytes
+        link = await asyncio.to_thread(partial(media.files.file(PROGRAMME).link, size_bytes=size))
+        return RedirectResponse(link, 307, headers=PRIVATE) if link else None
 
     async def bytes_of(self, request: Request, media: Stored) -> Response:
         """The bytes, or a range of them, of what a link has opened."""

@@ -7,6 +7,7 @@ last: what has one is complete there, and the spool lets go of it. Whoever reads
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -59,11 +60,14 @@ def _parse_manifest(data: bytes) -> dict[str, Shelved]:
 
 
 class Shelf:
-    """All recordings. `bucket` is None where they stay on this disk."""
+    """All recordings. `bucket` is None where they stay on this disk; with `links_for` 0 nobody is sent to it."""
 
-    def __init__(self, spool: Path, bucket: "Bucket | None" = None) -> None:
+    def __init__(
+        self, spool: Path, bucket: "Bucket | None" = None, *, links_for: timedelta = timedelta(0)
+    ) -> None:
         self.spool = spool
         self.bucket = bucket
+        self.links_for = links_for
         self._manifests: OrderedDict[UUID, dict[str, Shelved]] = OrderedDict()
 
     def files(self, recording_id: UUID) -> "Files":
@@ -130,6 +134,16 @@ class Held:
     def shelved(self) -> Shelved | None:
         """What the bucket has of it, once the recording is complete there."""
         return self.files.shelf.shelved(self.files.recording_id).get(self.name)
+
+    def link(self, *, size_bytes: int) -> str | None:
+        """Where the bucket itself hands out all of these bytes, for a while; None: they come through this server."""
+        bucket, good_for = self.files.shelf.bucket, self.files.shelf.links_for
+        if bucket is None or not good_for or self.is_spooled():
+            return None
+        found = self.shelved()
+        if found is None or found.size_bytes != size_bytes:
+            return None
+        return bucket.link(f"{self.files.recording_id}/{self.name}", good_for=good_for)
 
     def open(self) -> Opened:
         """For reading. Raises FileNotFoundError when it is nowhere."""

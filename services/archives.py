@@ -12,6 +12,7 @@ import orjson
 from media.archive import Entry
 from media.journal import JOURNAL, Journal, Spoke, TrackFile, parse
 from media.ogg import whole_bytes
+from media.plain import StoreAway
 from media.playlist import PROGRAMME
 from media.shelf import Files, Held
 from media.waveform import PEAKS, waveform
@@ -118,13 +119,16 @@ async def _read_journal(files: Files) -> Journal:
 
 
 async def waveform_of(house: House, recording_id: UUID, points: int) -> list[int]:
-    """Exactly `points` peaks of a recording, 0 to 255; zeros without audio."""
+    """Exactly `points` peaks of a recording, 0 to 255; zeros without audio, nothing while the store is away."""
 
     def read() -> list[int]:
         try:
             data = house.shelf.files(recording_id).file(PEAKS).read()
         except FileNotFoundError:
             data = b""
+        except StoreAway:
+            # Nobody can play it at this moment, and a timeline must not fail over a drawing.
+            return []
         return list(waveform(data, points))
 
     return await asyncio.to_thread(read)

@@ -44,6 +44,8 @@ class Stored:
     listening_key: str
     # Of a clip: where it ends.
     end_ms: int | None = None
+    # Nobody gets a link past this server to a review copy.
+    is_sealed: bool = False
 
     @property
     def directory(self) -> Path:
@@ -203,7 +205,7 @@ async def open_review(house: House, token: str) -> Stored:
         raise LinkGone
     if retention.status_at(recording, house.clock.now()) not in GONE:
         raise LinkGone
-    return _stored(house, recording, link, start_ms=0)
+    return replace(_stored(house, recording, link, start_ms=0), is_sealed=True)
 
 
 async def open_live(house: House, token: str) -> Stored | InMemory:

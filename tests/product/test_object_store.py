@@ -1,5 +1,6 @@
 """Recordings in an object store: carried there when they are over, played from there, destroyed there with proof."""
 
+import asyncio
 import hashlib
 import io
 import zipfile
@@ -8,11 +9,18 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import pytest
 
+from media.bucket import Bucket
+from media.mp4 import PART_FRAMES
+from media.shelf import PART_BYTES
+from media.store import RecordingStore
 from models.purge_receipt import PurgeReceipt
 from models.recording import Recording
+from services import reconcile
 from tests.product.s3 import ObjectStore, object_store
 from tests.product.town import Person, Town, open_town
 from tests.product.voices import uuid_of
@@ -99,6 +107,7 @@ async def test_a_recording_plays_on_while_it_moves_from_the_spool_into_the_store
         assert made["waveform"] == [0] * 5
 
 
+@pytest.mark.long
 async def test_a_deletion_stops_playback_from_the_store_at_the_next_request(
     tmp_path: Path, store: ObjectStore
 ) -> None:
@@ -122,7 +131,9 @@ async def test_a_deletion_stops_playback_from_the_store_at_the_next_request(
         assert f"talks/{recording.id}/programme.mp4" in store.keys(bucket)
 
 
-@pytest.mark.parametrize("versions", [False, True], ids=["plain", "versioned"])
+@pytest.mark.parametrize(
+    "versions", [pytest.param(False, marks=pytest.mark.long, id="plain"), pytest.param(True, id="versioned")]
+)
 async def test_a_purge_leaves_no_version_marker_or_half_an_upload_in_the_store(
     tmp_path: Path, store: ObjectStore, versions: bool
 ) -> None:
@@ -159,6 +170,7 @@ async def test_a_purge_leaves_no_version_marker_or_half_an_upload_in_the_store(
         assert receipt.sha256 == hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
+@pytest.mark.long
 async def test_a_store_that_is_down_delays_uploads_and_purges_and_neither_is_reported_before_it_is_done(
     tmp_path: Path, store: ObjectStore
 ) -> None:
@@ -191,3 +203,217 @@ async def test_a_store_that_is_down_delays_uploads_and_purges_and_neither_is_rep
         metrics = (await town.http.get("/metrics")).text
         for line in ("spaces_store_up 1.0", "spaces_store_waiting 0.0", "spaces_purges_overdue 0.0"):
             assert line in metrics
+
+
+@pytest.mark.long
+async def test_players_are_sent_to_the_store_for_a_minute_at_most_and_never_for_what_is_hidden(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store, store_link_s=60) as (town, _):
+        host, space_id, _ = await recorded(town)
+        made = await host.recording(space_id, "id playback { url }")
+        url = made["playback"]["url"].replace("index.m3u8", "programme.mp4")
+        spooled = await town.fetch(url)
+        assert spooled.status_code == 200
+        await porter_round(town)
+
+        sent = await town.fetch(url, Range="bytes=0-99")
+        assert sent.status_code == 307
+        assert sent.headers["Cache-Control"] == "private, no-store"
+        assert parse_qs(urlsplit(sent.headers["Location"]).query)["X-Amz-Expires"] == ["60"]
+        part = await town.fetch(sent.headers["Location"], Range="bytes=0-99")
+        assert (part.status_code, part.content) == (206, spooled.content[:100])
+        assert part.headers["Content-Type"] == "audio/mp4"
+        assert (await host.recording(space_id, "playCount"))["playCount"] == 1
+
+        await host.do("trimRecording", recordingId=made["id"], startOffsetMs=990)
+        assert (await town.fetch(url)).status_code == 200
+        await host.do("deleteRecording", recordingId=made["id"])
+        assert (await town.fetch(url)).status_code == 410
+        opened = await (await town.moderator()).do(
+            "openReviewCopy", "playback { url }", recordingId=made["id"], reason="to look"
+        )
+        review = opened["playback"]["url"].replace("index.m3u8", "programme.mp4")
+        assert (await town.fetch(review)).status_code == 200
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("status", [500, 503, 403])
+async def test_a_store_that_refuses_costs_no_byte_and_answers_503(
+    tmp_path: Path, store: ObjectStore, status: int
+) -> None:
+    async with stored_town(tmp_path, store) as (town, _):
+        host, space_id, recording = await recorded(town)
+        store.tell(f"fail {status}")
+        assert not await porter_round(town)
+        assert folder(town, recording).exists()
+        whole = await play(town, host, space_id)
+
+        store.tell("fine")
+        assert await porter_round(town)
+        store.tell(f"fail {status}")
+        made = await host.recording(space_id, "playback { url } waveform(points: 1)")
+        assert made["waveform"] == []
+        answer = await town.fetch(made["playback"]["url"].replace("index.m3u8", "programme.mp4"))
+        assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+        store.tell("fine")
+        assert await play(town, host, space_id) == whole
+
+
+@pytest.mark.long
+async def test_bytes_that_the_store_got_wrong_never_replace_the_spool(
+    tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        host, space_id, recording = await recorded(town)
+        put = Bucket.put
+
+        async def torn(self: Bucket, name: str, data: bytes, *, kind: str) -> None:
+            await put(self, name, data[:-1] if name.endswith("peaks.bin") else data, kind=kind)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Bucket, "put", torn)
+            assert not await porter_round(town)
+        assert folder(town, recording).exists()
+        assert f"talks/{recording.id}/manifest.json" not in store.keys(bucket)
+        assert await porter_round(town)
+        assert not folder(town, recording).exists()
+        await play(town, host, space_id)
+
+
+@pytest.mark.long
+async def test_a_purge_and_an_upload_of_one_recording_never_cross(tmp_path: Path, store: ObjectStore) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        host, space_id, recording = await recorded(town)
+        await host.do("deleteRecording", recordingId=(await host.recording(space_id, "id"))["id"])
+        town.clock.move(timedelta(days=31))
+        store.tell("slow 0.05")
+        # Each round tries both; whoever has the lease goes on, and the other leaves it alone.
+        for _ in range(4):
+            await asyncio.gather(porter_round(town), town.round())
+            town.clock.move(timedelta(minutes=2))
+        assert (await Recording.get(id=recording.id)).status == "PURGED"
+        assert store.everything(bucket) == []
+        assert not folder(town, recording).exists()
+
+
+@pytest.mark.long
+async def test_what_was_cut_off_on_its_way_is_carried_again_and_leaves_no_half_upload(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        _, _, recording = await recorded(town)
+        programme = folder(town, recording) / "programme.mp4"
+        # As a server that was killed leaves it.
+        left = store.client.create_multipart_upload(Bucket=bucket, Key=f"talks/{recording.id}/programme.mp4")
+        store.client.upload_part(
+            Bucket=bucket,
+            Key=f"talks/{recording.id}/programme.mp4",
+            UploadId=left["UploadId"],
+            PartNumber=1,
+            Body=programme.read_bytes(),
+        )
+        await Recording.filter(id=recording.id).update(
+            lease_owner="killed", lease_until=town.clock.now() + timedelta(seconds=60)
+        )
+        assert await porter_round(town)
+        assert folder(town, recording).exists()
+
+        town.clock.move(timedelta(seconds=61))
+        assert await porter_round(town)
+        assert not folder(town, recording).exists()
+        assert len(store.everything(bucket)) == len(FILES)
+
+
+@pytest.mark.long
+async def test_bytes_of_nobody_in_the_store_are_told_and_those_of_a_purged_recording_removed(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        host, space_id, recording = await recorded(town)
+        await porter_round(town)
+        stray = f"talks/{uuid4()}/programme.mp4"
+        store.client.put_object(Bucket=bucket, Key=stray, Body=b"sound")
+        await host.do("deleteRecording", recordingId=(await host.recording(space_id, "id"))["id"])
+        town.clock.move(timedelta(days=31))
+        await town.round()
+        store.client.put_object(Bucket=bucket, Key=f"talks/{recording.id}/programme.mp4", Body=b"sound")
+        store.client.create_multipart_upload(Bucket=bucket, Key=f"talks/{recording.id}/half.opus")
+
+        findings = await reconcile.reconcile(town.built.house)
+
+        assert {(one.kind, one.mended) for one in findings} == {
+            ("bytes without a recording", False),
+            ("purged recording had bytes", True),
+        }
+        assert store.everything(bucket) == [stray]
+
+
+@pytest.mark.long
+async def test_a_recording_that_the_store_lost_is_told_and_given_back_when_it_is_there_again(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        host, space_id, recording = await recorded(town)
+        await porter_round(town)
+        key = f"talks/{recording.id}/programme.mp4"
+        body = store.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        store.client.delete_object(Bucket=bucket, Key=key)
+        store.tell("down")
+        away = await reconcile.reconcile(town.built.house)
+        assert {one.kind for one in away} == {reconcile.STORE_AWAY}
+        assert (await host.recording(space_id, "status"))["status"] == "AVAILABLE"
+
+        store.tell("up")
+        [lost] = await reconcile.reconcile(town.built.house)
+        assert lost.kind == reconcile.WITHOUT_BYTES
+        assert (await host.recording(space_id, "status"))["status"] == "FAILED"
+
+        store.client.put_object(Bucket=bucket, Key=key, Body=body)
+        await reconcile.reconcile(town.built.house)
+        assert (await host.recording(space_id, "status"))["status"] == "AVAILABLE"
+        await play(town, host, space_id)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("versions", [False, True], ids=["plain", "versioned"])
+async def test_a_long_recording_goes_in_parts_and_comes_back_whole(
+    tmp_path: Path, store: ObjectStore, versions: bool
+) -> None:
+    async with stored_town(tmp_path, store, versions=versions) as (town, bucket):
+        host, space_id, recording = await recorded(town)
+        writing = RecordingStore(folder(town, recording))
+        writing.open()
+        for _ in range(17_000 // PART_FRAMES):
+            writing.append([bytes(1000)] * PART_FRAMES)
+        writing.end()
+        writing.close()
+        data = (folder(town, recording) / "programme.mp4").read_bytes()
+        assert len(data) > 3 * PART_BYTES
+        assert await porter_round(town)
+
+        _, whole = await play(town, host, space_id)
+        assert whole == data
+        await host.do("deleteRecording", recordingId=(await host.recording(space_id, "id"))["id"])
+        town.clock.move(timedelta(days=31))
+        await town.round()
+        assert store.everything(bucket) == []
+
+
+@pytest.mark.long
+async def test_a_slow_store_holds_up_neither_the_end_of_a_space_nor_other_playback(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store) as (town, _):
+        first, first_space, _ = await recorded(town)
+        await porter_round(town)
+        made = await first.recording(first_space, "playback { url }")
+        store.tell("slow 2")
+        await recorded(town)
+        carrying = asyncio.create_task(porter_round(town))
+        waiting = asyncio.create_task(town.fetch(made["playback"]["url"]))
+        host, space_id, _ = await recorded(town)
+        await play(town, host, space_id)
+        assert (await waiting).status_code == 200
+        store.tell("fine")
+        assert await carrying
