@@ -121,6 +121,24 @@ def migrate(check: Check = False) -> None:
 
 
 @app.command()
+def move() -> None:
+    """Move an embedded installation: its rows to SPACES_DATABASE_URL, its recordings to SPACES_STORE_URL.
+
+    Stop the server first. Every row and every byte is compared; run it again when it was cut off.
+    """
+    from api.lock import FolderInUse, hold
+    from api.move_command import run as run_move
+
+    settings = Settings()
+    try:
+        hold(settings.data_dir.absolute())
+    except FolderInUse as error:
+        problems.print(str(error))
+        raise typer.Exit(1) from None
+    raise typer.Exit(run_move(settings, console, problems))
+
+
+@app.command()
 def schema(
     check: Check = False,
     release: Annotated[

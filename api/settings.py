@@ -38,7 +38,7 @@ class Settings(GuardSettings, WebhookSettings, StoreSettings):
     database_url: str = Field(
         default="",
         description="Database URL, sqlite:// or postgres://; empty is SQLite in the data folder. SQLite serves one"
-        " server process. Rows are not moved when it changes.",
+        " server process. `spaces move` brings rows over when it changes.",
     )
     host: str = Field(
         default="127.0.0.1",

@@ -15,7 +15,7 @@ class StoreSettings(BaseSettings):
     store_url: str = Field(
         default="",
         description="s3://bucket or s3://bucket/folder, which keeps recordings once they are over; the data folder is"
-        " their spool then. Empty: they stay in the data folder. What is kept is not moved when it changes.",
+        " their spool then. Empty: they stay in the data folder. What a bucket keeps is not moved when it changes.",
     )
     store_endpoint: str = Field(
         default="",

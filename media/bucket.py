@@ -120,6 +120,11 @@ class Bucket:
                 yield from self._unversioned(prefix)
             yield from self._requests.uploads(prefix)
 
+    def uploads(self, folder: str) -> Iterator[Kept]:
+        """Of these the unfinished uploads."""
+        with self._told():
+            yield from self._requests.uploads(self._key(folder))
+
     def _unversioned(self, prefix: str) -> Iterator[Kept]:
         for page in obstore.list(self._store, prefix.rstrip("/")):
             for found in page:

@@ -20,6 +20,7 @@ from media.playlist import PLAYLIST, PROGRAMME
 from media.repair import finish
 from media.shelf import MANIFEST, PART_BYTES, Shelved, manifest_of
 from models.recording import GONE, Recording, RecordingStatus
+from services.growing import Growing
 from services.house import House
 from services.inventory import Folders
 
@@ -59,8 +60,12 @@ async def waiting(house: House) -> list[UUID]:
     return list(await over.order_by("created_at").values_list("id", flat=True))  # type: ignore[arg-type]
 
 
-async def shelve(house: House, recording_id: UUID, owner: str) -> bool:
+async def shelve(
+    house: House, recording_id: UUID, owner: str, *, upload: Growing | None = None, let_go: bool = True
+) -> bool:
     """Carry one recording into the bucket. False when it is not to be carried, now or any more.
+
+    An `upload` has carried the programme as far as it was. Without `let_go` the spool keeps its copy.
 
     Raises StoreAway: then it is as before, and can be played from the spool.
     """
@@ -68,10 +73,15 @@ async def shelve(house: House, recording_id: UUID, owner: str) -> bool:
     if bucket is None or not await _take(house, recording_id, owner):
         return False
     try:
-        carrier = _Carrier(house, bucket, recording_id, owner)
-        return await carrier.carry()
+        carrier = _Carrier(house, bucket, recording_id, owner, upload)
+        if not await carrier.carry():
+            return False
+        if let_go:
+            await carrier.let_go()
     except LeaseLost:
         return False
+    else:
+        return True
     finally:
         mine = Recording.filter(id=recording_id, lease_owner=owner)
         await mine.update(lease_owner=None, lease_until=None)
@@ -79,7 +89,12 @@ async def shelve(house: House, recording_id: UUID, owner: str) -> bool:
 
 async def _take(house: House, recording_id: UUID, owner: str) -> bool:
     now = house.clock.now()
-    free = Q(lease_until=None) | Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * house.rules.lease_for)
+    free = (
+        Q(lease_owner=owner)
+        | Q(lease_until=None)
+        | Q(lease_until__lte=now)
+        | Q(lease_until__gt=now + 2 * house.rules.lease_for)
+    )
     over = Recording.filter(free, id=recording_id, status__in=list(_OVER), purge_sha256=None)
     return bool(await over.update(lease_owner=owner, lease_until=now + house.rules.lease_for))
 
@@ -87,8 +102,11 @@ async def _take(house: House, recording_id: UUID, owner: str) -> bool:
 class _Carrier:
     """One recording on its way."""
 
-    def __init__(self, house: House, bucket: "Bucket", recording_id: UUID, owner: str) -> None:
+    def __init__(
+        self, house: House, bucket: "Bucket", recording_id: UUID, owner: str, upload: Growing | None
+    ) -> None:
         self._house = house
+        self._growing = upload
         self._bucket = bucket
         self._recording_id = recording_id
         self._owner = owner
@@ -96,7 +114,7 @@ class _Carrier:
         self._leased_at_s = house.clock.monotonic()
 
     async def carry(self) -> bool:
-        """Whether the spool could let go of it."""
+        """Whether all of it is in the bucket, proven."""
         spooled = await asyncio.to_thread(_measured, self._folder)
         self._house.shelf.forget(self._recording_id)
         proven = await asyncio.to_thread(self._house.shelf.shelved, self._recording_id)
@@ -109,19 +127,25 @@ class _Carrier:
         else:
             return False
         await self._lease()
-        # From here on the bucket has it all: whoever reads goes on there.
-        spool = Folders(self._house.shelf.spool)
-        await asyncio.to_thread(spool.remove, self._recording_id, step=lambda: None)
         return True
 
+    async def let_go(self) -> None:
+        """Whoever reads goes on in the bucket, which has it all."""
+        spool = Folders(self._house.shelf.spool)
+        await asyncio.to_thread(spool.remove, self._recording_id, step=lambda: None)
+
     async def _carry_all(self) -> None:
-        await self._call_off_uploads()
+        if self._growing is None:
+            await self._call_off_uploads()
         # What a crash has torn is cut off first.
         await asyncio.to_thread(finish, self._folder, recording_id=str(self._recording_id))
         files = await asyncio.to_thread(_measured, self._folder)
         for file in files:
             await self._lease()
-            await self._upload(file)
+            if file.name == PROGRAMME and self._growing is not None:
+                await self._growing.complete(size_bytes=file.size_bytes)
+            else:
+                await self._upload(file)
             await self._prove(file)
         manifest = manifest_of(files)
         await self._lease()
@@ -157,9 +181,8 @@ class _Carrier:
         """Of an earlier attempt, which was cut off."""
 
         def call_off() -> None:
-            for kept in self._bucket.kept(f"{self._recording_id}/"):
-                if kept.upload is not None:
-                    self._bucket.remove(kept)
+            for kept in self._bucket.uploads(f"{self._recording_id}/"):
+                self._bucket.remove(kept)
 
         await asyncio.to_thread(call_off)
 

@@ -5,7 +5,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from models.purge_receipt import PurgeReceipt
 from models.recording import Recording
 from services import reconcile
 from tests.product.s3 import ObjectStore, object_store
-from tests.product.town import Person, Town, open_town
+from tests.product.town import PATIENCE_S, Person, Town, open_town
 from tests.product.voices import uuid_of
 from workers.porter import Porter
 
@@ -382,12 +382,7 @@ async def test_a_long_recording_goes_in_parts_and_comes_back_whole(
 ) -> None:
     async with stored_town(tmp_path, store, versions=versions) as (town, bucket):
         host, space_id, recording = await recorded(town)
-        writing = RecordingStore(folder(town, recording))
-        writing.open()
-        for _ in range(17_000 // PART_FRAMES):
-            writing.append([bytes(1000)] * PART_FRAMES)
-        writing.end()
-        writing.close()
+        lengthen(folder(town, recording), 3)
         data = (folder(town, recording) / "programme.mp4").read_bytes()
         assert len(data) > 3 * PART_BYTES
         assert await porter_round(town)
@@ -417,3 +412,70 @@ async def test_a_slow_store_holds_up_neither_the_end_of_a_space_nor_other_playba
         assert (await waiting).status_code == 200
         store.tell("fine")
         assert await carrying
+
+
+def lengthen(directory: Path, parts: int) -> None:
+    """Let a recording be so many parts of an upload longer."""
+    writing = RecordingStore(directory)
+    writing.open()
+    for _ in range(parts * PART_BYTES // (1000 * PART_FRAMES) + 1):
+        writing.append([bytes(1000)] * PART_FRAMES)
+    writing.end_fragment()
+    writing.close()
+
+
+async def parts_of(store: ObjectStore, bucket: str, count: int) -> None:
+    """Wait until an unfinished upload has so many parts."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            uploads = store.client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+            if len(uploads) == 1:
+                # It may just be called off, for another one.
+                with suppress(store.client.exceptions.NoSuchUpload):
+                    found = store.client.list_parts(
+                        Bucket=bucket, Key=uploads[0]["Key"], UploadId=uploads[0]["UploadId"]
+                    )
+                    if len(found.get("Parts", [])) >= count:
+                        return
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["unbroken", "restarted", "store was down", "deleted"])
+async def test_a_long_recording_is_carried_while_it_is_live_and_is_whole_at_its_end(
+    tmp_path: Path, store: ObjectStore, how: str
+) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        host = await town.person()
+        space_id = await host.live_space(record=True)
+        recording = await Recording.get(space_id=uuid_of(space_id))
+        porter = Porter(town.built.house, interval_s=3600)
+        lengthen(folder(town, recording), 2)
+        await porter.round()
+        await parts_of(store, bucket, 2)
+        if how == "restarted":
+            await porter.stop()
+            porter = Porter(town.built.house, interval_s=3600)
+        if how == "store was down":
+            store.tell("down")
+        lengthen(folder(town, recording), 2)
+        await porter.round()
+        if how == "store was down":
+            store.tell("up")
+        else:
+            await parts_of(store, bucket, 4)
+        assert store.keys(bucket) == []
+        if how == "deleted":
+            await host.do("deleteRecording", recordingId=(await host.recording(space_id, "id"))["id"])
+        else:
+            await host.do("endSpace", spaceId=space_id)
+        data = (folder(town, recording) / "programme.mp4").read_bytes()
+
+        async with asyncio.timeout(PATIENCE_S):
+            while folder(town, recording).exists():
+                await porter.round()
+
+        key = f"talks/{recording.id}/programme.mp4"
+        assert store.client.get_object(Bucket=bucket, Key=key)["Body"].read() == data
+        assert len(store.everything(bucket)) == len(FILES)
+        await porter.stop()
