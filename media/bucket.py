@@ -120,6 +120,13 @@ class Bucket:
                 yield from self._unversioned(prefix)
             yield from self._requests.uploads(prefix)
 
+    def names(self, *, after: str) -> Iterator[str]:
+        """The objects behind a name, in order, without the prefix."""
+        prefix = self.address.prefix.rstrip("/") or None
+        with self._told():
+            for page in obstore.list(self._store, prefix, offset=self._key(after)):
+                yield from (self.bare(found["path"]) for found in page)
+
     def uploads(self, folder: str) -> Iterator[Kept]:
         """Of these the unfinished uploads."""
         with self._told():

@@ -42,6 +42,9 @@ class Place(Protocol):
     def left(self, recording_id: UUID) -> list[str]:
         """The names of what is there now, by looking."""
 
+    def held(self, recording_ids: Sequence[UUID]) -> dict[UUID, set[str]]:
+        """Of recordings, given in order, the files that can be read now, each by its last name."""
+
     def subjects(self) -> Iterator[tuple[str, UUID | None]]:
         """Every name at the top of this place, and the recording it belongs to; None: to none of ours."""
 
@@ -84,6 +87,14 @@ class Folders:
         if not os.path.lexists(folder):
             return []
         return [path.relative_to(self._root).as_posix() for path in _files(folder)] or [folder.name]
+
+    def held(self, recording_ids: Sequence[UUID]) -> dict[UUID, set[str]]:
+        """A look into each folder."""
+        return {
+            one: {name.rpartition("/")[2] for name in found}
+            for one in recording_ids
+            if (found := self.left(one))
+        }
 
     def subjects(self) -> Iterator[tuple[str, UUID | None]]:
         """The entries of the recordings folder."""

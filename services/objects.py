@@ -1,11 +1,11 @@
 """What the bucket keeps of recordings: counted, destroyed and proven gone with everything that takes room there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from media.shelf import Shelf
+from media.shelf import MANIFEST, Shelf
 from services.inventory import Artefact, uuid_of
 
 # Not loaded where recordings stay on the disk.
@@ -52,6 +52,21 @@ class Objects:
     def left(self, recording_id: UUID) -> list[str]:
         """The key of everything; an old version, a marker or an upload under a name of its own."""
         return [self._bucket.bare(kept.name) for kept in self._kept(recording_id)]
+
+    def held(self, recording_ids: Sequence[UUID]) -> dict[UUID, set[str]]:
+        """One list for all of them, for keys are in order too: a request for each would take hours."""
+        found: dict[UUID, set[str]] = {}
+        if not recording_ids:
+            return found
+        wanted, last = set(recording_ids), str(recording_ids[-1])
+        for name in self._bucket.names(after=str(recording_ids[0])):
+            folder, _, rest = name.partition("/")
+            if folder > last:
+                break
+            if (one := uuid_of(folder)) in wanted and one is not None:
+                found.setdefault(one, set()).add(rest.rpartition("/")[2])
+        # Without its manifest nobody can play it.
+        return {one: names for one, names in found.items() if MANIFEST in names}
 
     def subjects(self) -> Iterator[tuple[str, UUID | None]]:
         """The first folder of every key."""

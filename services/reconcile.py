@@ -19,7 +19,7 @@ from models.space_event import SpaceEventKind
 from services import cards
 from services.changes import change
 from services.house import House
-from services.inventory import Place, left_of
+from services.inventory import Place
 from services.retention import begin_review, status_at, wind
 from services.states import move_and_tell
 
@@ -115,7 +115,7 @@ async def look_again(house: House, ids: Collection[UUID]) -> list[Finding]:
 
 
 async def _told_of_loss(house: House, recordings: list[Recording]) -> list[Finding]:
-    lost = await asyncio.to_thread(lambda: {row.id for row in recordings if _is_lost(house, row)})
+    lost = await asyncio.to_thread(lambda: _lost_of(house, recordings))
     findings = []
     for row in recordings:
         if row.id in lost:
@@ -128,10 +128,16 @@ async def _told_of_loss(house: House, recordings: list[Recording]) -> list[Findi
     return findings
 
 
-def _is_lost(house: House, recording: Recording) -> bool:
+def _lost_of(house: House, recordings: list[Recording]) -> set[UUID]:
     """While live nothing but an empty store says so: the recorder is about to write. Blocks."""
-    names = {name.rpartition("/")[2] for name in left_of(house.places, recording.id)}
-    return not names if recording.status in ICON_ON else not names >= {PROGRAMME, PLAYLIST}
+    ids = sorted(row.id for row in recordings)
+    found = [place.held(ids) for place in house.places]
+    lost = set()
+    for row in recordings:
+        names = set().union(*(held.get(row.id, set()) for held in found))
+        if not names if row.status in ICON_ON else not names >= {PROGRAMME, PLAYLIST}:
+            lost.add(row.id)
+    return lost
 
 
 async def _tell_lost(house: House, recording_id: UUID, *, is_lost: bool) -> None:

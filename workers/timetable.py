@@ -52,15 +52,27 @@ class Timetable:
         self._lost: set[UUID] = set()
 
     async def run(self) -> None:
-        """A round now and every `interval_s`; between them, whatever becomes due of Spaces. Until cancelled."""
+        """A round now and every `interval_s`; between them, whatever becomes due of Spaces. Until cancelled.
+
+        Two tasks: what a slow store or thousands of purges take must not hold up the end of a Space.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep(), name="keeping")
+            if self._owns_rooms:
+                group.create_task(self._attend(), name="attending")
+
+    async def _keep(self) -> None:
+        while True:
+            await self._kept_round()
+            await asyncio.sleep(self._interval_s)
+
+    async def _attend(self) -> None:
         with self._house.bus.listen(DEADLINES) as ear:
             while True:
-                await self.round()
+                await self._rooms_round()
                 until_s = self._house.clock.monotonic() + self._interval_s
                 while (left_s := until_s - self._house.clock.monotonic()) > 0:
-                    if not self._owns_rooms:
-                        await asyncio.sleep(left_s)
-                    elif await ear.wait(min(left_s, self._until_due_s())):
+                    if await ear.wait(min(left_s, self._until_due_s())):
                         await self._attempt(lambda: deadlines.look_ahead(self._house))
                     else:
                         await self._attempt(lambda: deadlines.settle(self._house))
@@ -68,9 +80,17 @@ class Timetable:
     async def round(self) -> None:
         """Do everything that is due."""
         if self._owns_rooms:
-            await self._attempt(lambda: deadlines.run(self._house))
-            await self._attempt(self._unfinished)
-            await self._attempt(lambda: rooms.sign_of_life(self._house))
+            await self._rooms_round()
+        await self._kept_round()
+
+    async def _rooms_round(self) -> None:
+        """What live Spaces wait for."""
+        await self._attempt(lambda: deadlines.run(self._house))
+        await self._attempt(self._unfinished)
+        await self._attempt(lambda: rooms.sign_of_life(self._house))
+
+    async def _kept_round(self) -> None:
+        """What is kept, and what is forgotten."""
         await self._attempt(self._house.policies.refresh)
         await self.clocks()
         if self._lost:
