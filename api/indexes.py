@@ -8,6 +8,7 @@ from pathlib import Path
 from media.plain import stat_of
 from media.playlist import EMPTY_INDEX, PLAYLIST, PROGRAMME, Index, parse_index, read_index
 from media.shelf import Files
+from media.threads import in_store_thread
 from services.errors import Unavailable
 from services.playback import Stored
 
@@ -41,7 +42,7 @@ class Indexes:
         emptied = cached is not None and cached.index is EMPTY_INDEX and not media.growing
         carried = stamp is None or (emptied and media.files.shelf.bucket is not None)
         if carried and (cached is None or cached.stamp != _SHELVED):
-            cached = _Cached(_SHELVED, await asyncio.to_thread(_read_shelved, media.files))
+            cached = _Cached(_SHELVED, await in_store_thread(_read_shelved, media.files))
         assert cached is not None
         self._cached[folder] = cached
         self._cached.move_to_end(folder)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import partial
 from typing import Protocol
 
 import aiofiles
@@ -25,6 +24,7 @@ from media.archive import zip_chunks
 from media.plain import StoreAway, opener
 from media.playlist import PROGRAMME, first_fragment_at, render
 from media.shelf import Held
+from media.threads import in_store_thread, pieces
 from services import archives, playback
 from services.errors import InvalidInput, NotFound
 from services.house import House
@@ -84,7 +84,7 @@ class MediaRoutes:
         headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{found.recording_id}.zip"'}
         if request.method == "HEAD":
             return Response(media_type=_ZIP, headers=headers)
-        return StreamingResponse(zip_chunks(found.entries, at=found.made_at), 200, headers, _ZIP)
+        return StreamingResponse(pieces(zip_chunks(found.entries, at=found.made_at)), 200, headers, _ZIP)
 
     async def review_playlist(self, request: Request) -> Response:
         """The playlist of a review copy, for the moderator who opened it."""
@@ -108,7 +108,7 @@ class MediaRoutes:
         if media.is_sealed or media.growing or media.start_ms or request.method != "GET":
             return None
         size = (await self._indexes.of(media)).size_bytes
-        link = await asyncio.to_thread(partial(media.files.file(PROGRAMME).link, size_bytes=size))
+        link = await in_store_thread(media.files.file(PROGRAMME).link, size_bytes=size)
         return RedirectResponse(link, 307, headers=PRIVATE) if link else None
 
     async def bytes_of(self, request: Request, media: Stored) -> Response:
@@ -184,8 +184,10 @@ async def begun(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
     async def all_of_it() -> AsyncIterator[bytes]:
         yield first
-        async for chunk in data:
-            yield chunk
+        # Some of it is on its way: all that can still be told is that it ends short.
+        with suppress(StoreAway, FileNotFoundError):
+            async for chunk in data:
+                yield chunk
 
     return all_of_it()
 
@@ -215,7 +217,6 @@ async def _read(programme: Held, spans: list[Span]) -> AsyncIterator[bytes]:
     except (StoreAway, FileNotFoundError):
         if not held:
             raise
-        # Some of it is on its way: all that can still be told is that it ends short.
     finally:
         _kept(asyncio.create_task(_close(opening)))
     yield held

@@ -15,7 +15,6 @@ from media.engine import LATE_BOUNDS_MS, EngineError
 from models.recording import Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.webhook_delivery import DeliveryState, WebhookDelivery
-from services import shelving
 from services.house import House
 
 _SUBSCRIPTIONS = {
@@ -65,7 +64,7 @@ async def tell_outbox(house: House, registry: CollectorRegistry) -> None:
     age.set((house.clock.now() - oldest.at).total_seconds() if oldest else 0)
 
 
-async def tell_store(house: House, registry: CollectorRegistry) -> None:
+def tell_store(house: House, registry: CollectorRegistry) -> None:
     """Gauges of the object store, where there is one."""
     bucket = house.shelf.bucket
     if bucket is None:
@@ -77,7 +76,7 @@ async def tell_store(house: House, registry: CollectorRegistry) -> None:
     waiting = Gauge(
         "spaces_store_waiting", "Recordings that are over and wait in the spool", registry=registry
     )
-    waiting.set(len(await shelving.waiting(house)))
+    waiting.set(house.shelf.waiting)
 
 
 class Operations:
@@ -141,7 +140,7 @@ class Operations:
         for what, told in _SUBSCRIPTIONS.items():
             counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
             counted.set(self._house.told[what])
-        await tell_store(self._house, registry)
+        tell_store(self._house, registry)
         await tell_members(self._engine, registry)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -12,6 +11,7 @@ from api.media import AUDIO, PRIVATE, InvalidRange, begun, playlist_response, st
 from api.ranges import Span, Unsatisfiable, read_range
 from media.playlist import PROGRAMME, Index, first_fragment_at, render
 from media.splice import Splice
+from media.threads import pieces
 from services import playback
 from services.errors import NotFound
 from services.house import House
@@ -108,9 +108,7 @@ class PieceRoutes:
         headers["Content-Length"] = str(span.end - span.start)
         if request.method == "HEAD":
             return Response(status_code=status, media_type=AUDIO, headers=headers)
-        data = await begun(
-            iterate_in_threadpool(splice.read(media.files.file(PROGRAMME), span.start, span.end))
-        )
+        data = await begun(pieces(splice.read(media.files.file(PROGRAMME), span.start, span.end)))
         return StreamingResponse(data, status, headers, AUDIO)
 
 

@@ -4,7 +4,6 @@ A recording is written in the spool. Once it is over it is carried into the buck
 last: what has one is complete there, and the spool lets go of it. Whoever reads looks into the spool first.
 """
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from media.plain import Opened, StoreAway, is_there, open_plain
+from media.threads import in_store_thread
 
 # Not loaded where recordings stay on the disk.
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Shelf:
         self.spool = spool
         self.bucket = bucket
         self.links_for = links_for
+        # Recordings that were over and had not been carried when that was last looked at.
+        self.waiting = 0
         self._manifests: OrderedDict[UUID, dict[str, Shelved]] = OrderedDict()
 
     def files(self, recording_id: UUID) -> "Files":
@@ -162,7 +164,7 @@ class Held:
 
     async def fetcher(self) -> "Fetcher":
         """The same file in the bucket, read without blocking. Raises FileNotFoundError."""
-        found, bucket = await asyncio.to_thread(self.shelved), self.files.shelf.bucket
+        found, bucket = await in_store_thread(self.shelved), self.files.shelf.bucket
         if found is None or bucket is None:
             raise FileNotFoundError(self.name)
         return Fetcher(bucket, f"{self.files.recording_id}/{self.name}")

@@ -1,6 +1,5 @@
 """What the journal of a recording tells: who spoke when, and what the host's archive holds."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -15,6 +14,7 @@ from media.ogg import whole_bytes
 from media.plain import StoreAway
 from media.playlist import PROGRAMME
 from media.shelf import Files, Held
+from media.threads import in_store_thread
 from media.waveform import PEAKS, waveform
 from models.account import Account
 from models.recording import ICON_ON, Recording, RecordingStatus
@@ -91,10 +91,10 @@ async def open_archive(house: House, token: str) -> Archive:
     stored = await playback.open_recording(house, token, LinkKind.ARCHIVE)
     recording = await Recording.get(id=stored.recording_id)
     files = stored.files
-    if not await asyncio.to_thread(files.file(PROGRAMME).is_there):
+    if not await in_store_thread(files.file(PROGRAMME).is_there):
         raise Unavailable("The store does not have this audio at present. Try again later.")
     journal = await _read_journal(files)
-    tracks = await asyncio.to_thread(_readable, files, journal.tracks)
+    tracks = await in_store_thread(_readable, files, journal.tracks)
     spoken = {spoke.participant_id for spoke in journal.spoke}
     people = {UUID(who) for who in spoken | {track.participant_id for track in tracks}}
     handles = {str(row.id): _handle(row) for row in await Account.filter(id__in=list(people))}
@@ -115,7 +115,7 @@ async def _read_journal(files: Files) -> Journal:
         except FileNotFoundError:
             return Journal()
 
-    return await asyncio.to_thread(read)
+    return await in_store_thread(read)
 
 
 async def waveform_of(house: House, recording_id: UUID, points: int) -> list[int]:
@@ -131,7 +131,7 @@ async def waveform_of(house: House, recording_id: UUID, points: int) -> list[int
             return []
         return list(waveform(data, points))
 
-    return await asyncio.to_thread(read)
+    return await in_store_thread(read)
 
 
 def _readable(files: Files, tracks: tuple[TrackFile, ...]) -> list[TrackFile]:
@@ -156,13 +156,13 @@ def _lies_inside(file: str) -> bool:
 async def own_tracks(house: House, recording_id: UUID, account_id: UUID | None) -> list[Entry]:
     """The tracks of one speaker in one recording, for the speaker."""
     files = house.shelf.files(recording_id)
-    if not await asyncio.to_thread(files.file(PROGRAMME).is_there):
+    if not await in_store_thread(files.file(PROGRAMME).is_there):
         return []
     journal = await _read_journal(files)
     mine = tuple(track for track in journal.tracks if track.participant_id == str(account_id))
     return [
         Entry(name=f"recordings/{recording_id}/own-voice-{number}.opus", content=files.file(track.file))
-        for number, track in enumerate(await asyncio.to_thread(_readable, files, mine), start=1)
+        for number, track in enumerate(await in_store_thread(_readable, files, mine), start=1)
     ]
 
 

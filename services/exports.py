@@ -1,6 +1,5 @@
 """Everything that is kept about a person, for that person. A new table about people must be told or left out here."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from tortoise.models import Model
 
 from media.archive import Entry
 from media.playlist import PROGRAMME
+from media.threads import in_store_thread
 from models.access_token import AccessToken
 from models.account import Account
 from models.appeal import Appeal
@@ -159,7 +159,7 @@ async def _programmes(house: House, account_id: UUID, now: datetime) -> list[Ent
         Entry(name=f"recordings/{one.id}/{PROGRAMME}", content=house.shelf.files(one.id).file(PROGRAMME))
         for one in hosted
         if visibility.is_playable(one, now)
-        and await asyncio.to_thread(house.shelf.files(one.id).file(PROGRAMME).is_there)
+        and await in_store_thread(house.shelf.files(one.id).file(PROGRAMME).is_there)
     ]
 
 

@@ -14,6 +14,7 @@ import aiofiles
 from media.plain import StoreAway
 from media.playlist import PROGRAMME, read_index
 from media.shelf import PART_BYTES, Shelf
+from media.threads import in_store_thread
 from models.recording import ICON_ON, Recording
 from services.house import House
 from services.inventory import Folders
@@ -29,9 +30,9 @@ _LAST_WORD_S = 0.5
 async def growing(house: House) -> list[UUID]:
     """Recordings in the spool that are written now, and have come to be a part long."""
     spool = Folders(house.shelf.spool)
-    found = await asyncio.to_thread(lambda: [one for _, one in spool.subjects() if one is not None])
-    live = await Recording.filter(id__in=found, status__in=list(ICON_ON)).values_list("id", flat=True)
-    ids: list[UUID] = list(live)  # type: ignore[arg-type]
+    found = await asyncio.to_thread(lambda: {one for _, one in spool.subjects() if one is not None})
+    live = await Recording.filter(status__in=list(ICON_ON)).values_list("id", flat=True)
+    ids: list[UUID] = [one for one in live if one in found]  # type: ignore[misc]
     return await asyncio.to_thread(
         lambda: [one for one in ids if _size(house.recording_dir(one) / PROGRAMME) >= PART_BYTES]
     )
@@ -82,7 +83,7 @@ class Growing:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _upload(self) -> None:
-        await asyncio.to_thread(self._call_off_others)
+        await in_store_thread(self._call_off_others)
         await self._bucket.put_parts(self._name, self._parts(), kind="audio/mp4")
 
     def _call_off_others(self) -> None:

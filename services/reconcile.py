@@ -10,6 +10,7 @@ from tortoise.expressions import Q, Subquery
 
 from media.plain import StoreAway
 from media.playlist import PLAYLIST, PROGRAMME
+from media.threads import in_store_thread
 from models.appeal import Appeal
 from models.purge_receipt import PurgeReceipt
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
@@ -72,7 +73,7 @@ async def _pages(where: Q) -> AsyncIterator[list[Recording]]:
 async def _leftovers(house: House) -> AsyncIterator[Finding]:
     """What lies in the store and should not. Without a row it is told, never removed: a restore may need it."""
     for place in house.places:
-        names = await asyncio.to_thread(lambda place=place: sorted(place.subjects()))  # type: ignore[misc]
+        names = await in_store_thread(lambda place=place: sorted(place.subjects()))
         for start in range(0, len(names), _BATCH):
             batch = names[start : start + _BATCH]
             rows = await Recording.filter(id__in=[one for _, one in batch if one is not None])
@@ -87,7 +88,7 @@ async def _leftovers(house: House) -> AsyncIterator[Finding]:
 
 async def _leftover(house: House, place: Place, name: str, recording: Recording | None) -> Finding | None:
     if recording is None:
-        if await asyncio.to_thread(place.age, name, house.clock.now()) <= _YOUNG:
+        if await in_store_thread(place.age, name, house.clock.now()) <= _YOUNG:
             return None
         return Finding(kind="bytes without a recording", subject=name, mended=False)
     if recording.status is RecordingStatus.PURGED:
@@ -96,7 +97,7 @@ async def _leftover(house: House, place: Place, name: str, recording: Recording 
         kind = "recording without audio had files"
     else:
         return None
-    await asyncio.to_thread(place.remove, recording.id, step=lambda: None)
+    await in_store_thread(place.remove, recording.id, step=lambda: None)
     return Finding(kind=kind, subject=name, mended=True)
 
 
@@ -115,7 +116,7 @@ async def look_again(house: House, ids: Collection[UUID]) -> list[Finding]:
 
 
 async def _told_of_loss(house: House, recordings: list[Recording]) -> list[Finding]:
-    lost = await asyncio.to_thread(lambda: _lost_of(house, recordings))
+    lost = await in_store_thread(lambda: _lost_of(house, recordings))
     findings = []
     for row in recordings:
         if row.id in lost:

@@ -7,6 +7,7 @@ Cut off anywhere, it is done again from the beginning; what half an upload left 
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -19,6 +20,7 @@ from media.plain import StoreAway
 from media.playlist import PLAYLIST, PROGRAMME
 from media.repair import finish
 from media.shelf import MANIFEST, PART_BYTES, Shelved, manifest_of
+from media.threads import in_store_thread
 from models.recording import GONE, Recording, RecordingStatus
 from services.growing import Growing
 from services.house import House
@@ -39,6 +41,7 @@ _KINDS = {
     ".opus": "audio/ogg",
     ".json": "application/json",
 }
+_BATCH = 500
 _ANY_KIND = "application/octet-stream"
 
 
@@ -56,8 +59,14 @@ async def waiting(house: House) -> list[UUID]:
         return []
     spool = Folders(house.shelf.spool)
     found = await asyncio.to_thread(lambda: [one for _, one in spool.subjects() if one is not None])
-    over = Recording.filter(id__in=found, status__in=list(_OVER), purge_sha256=None)
-    return list(await over.order_by("created_at").values_list("id", flat=True))  # type: ignore[arg-type]
+    over: list[tuple[datetime, UUID]] = []
+    # A database takes so many values in one statement; where the bucket is new, the spool holds everything.
+    for start in range(0, len(found), _BATCH):
+        rows = Recording.filter(
+            id__in=found[start : start + _BATCH], status__in=list(_OVER), purge_sha256=None
+        )
+        over += await rows.values_list("created_at", "id")
+    return [one for _, one in sorted(over)]
 
 
 async def shelve(
@@ -117,7 +126,7 @@ class _Carrier:
         """Whether all of it is in the bucket, proven."""
         spooled = await asyncio.to_thread(_measured, self._folder)
         self._house.shelf.forget(self._recording_id)
-        proven = await asyncio.to_thread(self._house.shelf.shelved, self._recording_id)
+        proven = await in_store_thread(self._house.shelf.shelved, self._recording_id)
         if proven:
             if any(proven.get(one.name) != one for one in spooled):
                 log.warning("spool and store differ: both are kept", subject=str(self._recording_id))
@@ -184,7 +193,7 @@ class _Carrier:
             for kept in self._bucket.uploads(f"{self._recording_id}/"):
                 self._bucket.remove(kept)
 
-        await asyncio.to_thread(call_off)
+        await in_store_thread(call_off)
 
     async def _lease(self) -> None:
         """Make the lease anew when some of it is over. Raises LeaseLost."""

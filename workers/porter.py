@@ -53,10 +53,12 @@ class Porter:
         try:
             await self._go_along()
             left = await shelving.waiting(self._house)
+            self._house.shelf.waiting = len(left)
             while left:
                 batch, left = left[:_AT_ONCE], left[_AT_ONCE:]
                 if not all(await asyncio.gather(*(self._attempt(one) for one in batch))):
                     return False
+                self._house.shelf.waiting = len(left)
         except Exception:
             log.exception("the spool could not be carried away")
             return False

@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ from media.bucket import Bucket
 from media.mp4 import PART_FRAMES
 from media.shelf import PART_BYTES
 from media.store import RecordingStore
+from models.audit_entry import AuditEntry
 from models.purge_receipt import PurgeReceipt
 from models.recording import Recording
 from services import reconcile
+from services.purge import Border
 from tests.product.s3 import ObjectStore, object_store
 from tests.product.town import PATIENCE_S, Person, Town, open_town
 from tests.product.voices import uuid_of
 from workers.porter import Porter
+from workers.timetable import Timetable
 
 FILES = {"programme.mp4", "programme.m3u8", "journal.jsonl", "peaks.bin", "manifest.json"}
 
@@ -479,3 +483,66 @@ async def test_a_long_recording_is_carried_while_it_is_live_and_is_whole_at_its_
         assert store.client.get_object(Bucket=bucket, Key=key)["Body"].read() == data
         assert len(store.everything(bucket)) == len(FILES)
         await porter.stop()
+
+
+class CutOff(BaseException):
+    """As a worker that is killed there."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("border", list(Border))
+async def test_a_purge_that_is_cut_off_at_any_border_ends_the_same_in_the_store(
+    tmp_path: Path, store: ObjectStore, border: Border
+) -> None:
+    async with stored_town(tmp_path, store, versions=True) as (town, bucket):
+        host, space_id, recording = await recorded(town)
+        await porter_round(town)
+        there = store.client.list_object_versions(Bucket=bucket)["Versions"]
+        await host.do("deleteRecording", recordingId=(await host.recording(space_id, "id"))["id"])
+        town.clock.move(timedelta(days=31))
+
+        def cut_off(passed: str) -> None:
+            if passed == border:
+                raise CutOff
+
+        house = replace(town.built.house, border=cut_off)
+        with pytest.raises(CutOff):
+            await Timetable(house, interval_s=3600, owns_rooms=False).clocks()
+        town.clock.move(timedelta(seconds=61))
+        await town.round()
+
+        assert store.everything(bucket) == []
+        assert (await Recording.get(id=recording.id)).status == "PURGED"
+        assert (await PurgeReceipt.get(recording_id=recording.id)).size_bytes == sum(
+            one["Size"] for one in there
+        )
+        assert await AuditEntry.filter(action="recording.purged").count() == 1
+
+
+@pytest.mark.long
+async def test_who_listens_while_a_recording_moves_into_the_store_misses_no_byte(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store) as (town, _):
+        host, space_id, recording = await recorded(town)
+        expected = await play(town, host, space_id)
+        made = await host.recording(space_id, "playback { url }")
+        over = asyncio.Event()
+        heard = []
+
+        async def listen() -> None:
+            while not over.is_set():
+                heard.append(await play(town, host, space_id))
+                one_file = await town.fetch(made["playback"]["url"].replace("index.m3u8", "recording.m4a"))
+                assert one_file.content == expected[1]
+
+        async with asyncio.TaskGroup() as listeners:
+            for _ in range(4):
+                listeners.create_task(listen())
+            await asyncio.sleep(0)
+            assert await porter_round(town)
+            while len(heard) < 40:
+                await asyncio.sleep(0.01)
+            over.set()
+        assert not folder(town, recording).exists()
+        assert set(heard) == {expected}
