@@ -60,7 +60,7 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
     return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """One whose full garbage collections, which stop the loop, are short."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -90,4 +90,4 @@ def serve(settings: Settings, launched: Launched) -> None:
         **server_options(settings.limits()),
     )
     gc.enable()
-    _Server(config).run()
+    QuietServer(config).run()
