@@ -21,7 +21,7 @@ from tortoise.exceptions import OperationalError
 from api import keys, operations, pages
 from api.accounts import AccountRoutes
 from api.answers import HANDLERS
-from api.bucket import open_bucket
+from api.bucket import remembered_bucket
 from api.carriers import carriers_for
 from api.client import ClientRoutes
 from api.control import ControlSocket
@@ -139,7 +139,7 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         signer=signer,
         seals=Sealer(keys.load_or_make(key_dir / "webhooks.key")),
         outbound=Outbound(allow_private=settings.webhook_private_addresses),
-        shelf=Shelf(recordings, open_bucket(settings), links_for=settings.store_links_for),
+        shelf=Shelf(recordings, remembered_bucket(settings), links_for=settings.store_links_for),
         payments=_provider(settings),
         providers=providers_for(settings.openid_providers, clock=clock),
         carriers=carriers_for(settings, key_dir),

@@ -21,13 +21,15 @@ Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when s
 @app.command()
 def serve() -> None:
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
+    from api.bucket import StoreElsewhere, expect_same_store
     from api.launch import launch_media
     from api.lock import FolderInUse, hold
 
     settings = Settings()
     try:
         hold(settings.data_dir.absolute())
-    except FolderInUse as error:
+        expect_same_store(settings)
+    except (FolderInUse, StoreElsewhere) as error:
         problems.print(str(error))
         raise typer.Exit(1) from None
     launched = launch_media(settings)

@@ -377,10 +377,10 @@ def check_graphiql(_settings: Settings) -> Iterator[Finding]:
 
 def check_store(settings: Settings) -> Iterator[Finding]:
     """Whether recordings can be looked for in the object store, which a purge has to."""
-    if settings.store_url:
-        from api.bucket import ask_bucket
+    from api.bucket import ask_bucket
 
-        problem, told = ask_bucket(settings)
+    problem, told = ask_bucket(settings)
+    if problem or told:
         yield fail("store", problem) if problem else ok("store", told)
 
 

@@ -5,6 +5,7 @@ Signed by AWS Signature Version 4, as its documentation describes it; docs/decis
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ import httpx
 from media.plain import StoreAway
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
+_CODE = re.compile(rb"<Code>([A-Za-z]{1,60})</Code>")
 _MOST_ANSWER_BYTES = 16_000_000
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
 # What stores say that keep no versions: then there are none.
@@ -191,7 +193,9 @@ class S3Requests:
         missing = answer.status_code == 404 and b"NoSuchBucket" in answer.content[:2000]
         if (answer.is_success or answer.status_code in fine) and not missing:
             return answer
-        raise StoreAway(f"the store answers {answer.status_code} to {method} of {next(iter(query))}")
+        said = _CODE.search(answer.content[:2000])
+        reason = f" ({said[1].decode()})" if said else ""
+        raise StoreAway(f"the store answers {answer.status_code}{reason} to {method} of {next(iter(query))}")
 
 
 def _bare(tag: str) -> str:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.bucket import StoreElsewhere, ask_bucket, remembered_bucket
 from media.bucket import Bucket
 from media.mp4 import PART_FRAMES
 from media.shelf import PART_BYTES
@@ -25,7 +26,7 @@ from models.recording import Recording
 from services import reconcile
 from services.purge import Border
 from tests.product.s3 import ObjectStore, object_store
-from tests.product.town import PATIENCE_S, Person, Town, open_town
+from tests.product.town import PATIENCE_S, Person, Town, open_town, settings_for
 from tests.product.voices import uuid_of
 from workers.porter import Porter
 from workers.timetable import Timetable
@@ -546,3 +547,21 @@ async def test_who_listens_while_a_recording_moves_into_the_store_misses_no_byte
             over.set()
         assert not folder(town, recording).exists()
         assert set(heard) == {expected}
+
+
+async def test_a_server_that_has_recordings_in_a_store_starts_with_no_other_and_not_without(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    bucket = store.bucket()
+    named = settings_for(tmp_path / "data", 1, **store.settings(bucket))
+    assert remembered_bucket(named) is not None
+    assert ask_bucket(named)[0] == ""
+    for other in (
+        settings_for(tmp_path / "data", 1),
+        settings_for(tmp_path / "data", 1, **store.settings("another")),
+    ):
+        with pytest.raises(StoreElsewhere, match=bucket):
+            remembered_bucket(other)
+        assert bucket in ask_bucket(other)[0]
+    (tmp_path / "data" / "store").unlink()
+    assert "NoSuchBucket" in ask_bucket(settings_for(tmp_path / "data", 1, **store.settings("another")))[0]
