@@ -39,7 +39,7 @@ def expect_same_store(settings: Settings) -> None:
 
 
 def remembered_bucket(settings: Settings) -> "Bucket | None":
-    """The bucket, which is remembered in the data folder from now on. Raises StoreElsewhere, and what opening does."""
+    """The bucket, which is remembered in the data folder from now on. Raises StoreElsewhere."""
     expect_same_store(settings)
     bucket = open_bucket(settings)
     if bucket is not None:
@@ -48,7 +48,7 @@ def remembered_bucket(settings: Settings) -> "Bucket | None":
 
 
 def open_bucket(settings: Settings) -> "Bucket | None":
-    """Where recordings are kept once they are over; None: in the data folder. Raises OSError for a missing secret."""
+    """Where recordings are kept once they are over; None: in the data folder."""
     if not settings.store_url:
         return None
     from media.bucket import Bucket
@@ -60,7 +60,7 @@ def open_bucket(settings: Settings) -> "Bucket | None":
         endpoint=settings.store_address,
         region=settings.store_region,
         key_id=settings.store_key_id,
-        secret=settings.store_key(),
+        secret=settings.store_secret.get_secret_value(),
     )
     # A signature is of the time that the store has, whatever the house goes by.
     return Bucket(address, now=SystemClock().now)

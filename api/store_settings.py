@@ -1,7 +1,6 @@
 """The settings of the object store, a part of those in api/settings.py."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -26,9 +25,6 @@ class StoreSettings(BaseSettings):
     store_secret: SecretStr = Field(
         default=SecretStr(""), description="Its secret. Whoever has both hears and destroys everything."
     )
-    store_secret_file: str = Field(
-        default="", description="File that holds the secret, instead of the variable, which processes show."
-    )
     store_link_s: int = Field(
         default=0,
         ge=0,
@@ -46,8 +42,8 @@ class StoreSettings(BaseSettings):
         parts = urlsplit(self.store_url)
         if parts.scheme != "s3" or not parts.netloc or parts.query:
             raise ValueError(f"SPACES_STORE_URL: expected s3://bucket/folder, got {self.store_url}")
-        if not self.store_key_id or not (self.store_secret.get_secret_value() or self.store_secret_file):
-            raise ValueError("SPACES_STORE_URL needs SPACES_STORE_KEY_ID and SPACES_STORE_SECRET_FILE")
+        if not self.store_key_id or not self.store_secret.get_secret_value():
+            raise ValueError("SPACES_STORE_URL needs SPACES_STORE_KEY_ID and SPACES_STORE_SECRET")
         return self
 
     @property
@@ -65,12 +61,6 @@ class StoreSettings(BaseSettings):
     def store_address(self) -> str:
         """The endpoint in force."""
         return self.store_endpoint.rstrip("/") or f"https://s3.{self.store_region}.amazonaws.com"
-
-    def store_key(self) -> str:
-        """The secret in force. Raises OSError when its file cannot be read."""
-        if self.store_secret_file:
-            return Path(self.store_secret_file).read_text().strip()
-        return self.store_secret.get_secret_value()
 
     @property
     def store_links_for(self) -> timedelta:

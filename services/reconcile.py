@@ -17,10 +17,11 @@ from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.report import Report, ReportState
 from models.space import Space, SpaceState
 from models.space_event import SpaceEventKind
-from services import cards
+from services import cards, removals
 from services.changes import change
 from services.house import House
 from services.inventory import Place
+from services.objects import Objects
 from services.retention import begin_review, status_at, wind
 from services.states import move_and_tell
 
@@ -54,6 +55,7 @@ async def reconcile(house: House) -> list[Finding]:
         except StoreAway as error:
             findings.append(Finding(kind=STORE_AWAY, subject=str(error), mended=False))
     house.findings.update(finding.kind for finding in findings)
+    await removals.catch_up(house.removals)
     return findings
 
 
@@ -94,6 +96,9 @@ async def _leftover(house: House, place: Place, name: str, recording: Recording 
     if recording.status is RecordingStatus.PURGED:
         kind = "purged recording had bytes"
     elif recording.status is RecordingStatus.FAILED and recording.started_at is None:
+        if isinstance(place, Objects) and await in_store_thread(place.held, [recording.id]):
+            # It was carried there as a whole: a restored database may not know of it.
+            return Finding(kind="recording without audio has some", subject=name, mended=False)
         kind = "recording without audio had files"
     else:
         return None

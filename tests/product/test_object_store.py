@@ -22,7 +22,7 @@ from media.shelf import PART_BYTES
 from media.store import RecordingStore
 from models.audit_entry import AuditEntry
 from models.purge_receipt import PurgeReceipt
-from models.recording import Recording
+from models.recording import Recording, RecordingStatus
 from services import reconcile
 from services.purge import Border
 from tests.product.s3 import ObjectStore, object_store
@@ -352,6 +352,22 @@ async def test_bytes_of_nobody_in_the_store_are_told_and_those_of_a_purged_recor
             ("purged recording had bytes", True),
         }
         assert store.everything(bucket) == [stray]
+
+
+@pytest.mark.long
+async def test_a_row_that_knows_of_no_audio_never_costs_the_store_what_it_has(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        _, _, recording = await recorded(town)
+        await porter_round(town)
+        # As a database restored from before its first sound, without the spool of that day.
+        await Recording.filter(id=recording.id).update(
+            status=RecordingStatus.FAILED, started_at=None, size_bytes=0, expires_at=None
+        )
+        found = await reconcile.reconcile(town.built.house)
+        assert [(one.kind, one.mended) for one in found] == [("recording without audio has some", False)]
+        assert len(store.keys(bucket)) == len(FILES)
 
 
 @pytest.mark.long
