@@ -96,7 +96,7 @@ async def _leftover(house: House, place: Place, name: str, recording: Recording 
     if recording.status is RecordingStatus.PURGED:
         kind = "purged recording had bytes"
     elif recording.status is RecordingStatus.FAILED and recording.started_at is None:
-        if isinstance(place, Objects) and await in_store_thread(place.held, [recording.id]):
+        if isinstance(place, Objects) and recording.id in await in_store_thread(place.held, [recording.id]):
             # It was carried there as a whole: a restored database may not know of it.
             return Finding(kind="recording without audio has some", subject=name, mended=False)
         kind = "recording without audio had files"
