@@ -65,7 +65,7 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
     return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """One whose full garbage collections, which stop the loop, are short."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -96,7 +96,7 @@ def serve(settings: Settings, launched: Launched) -> None:
     )
     gc.enable()
     try:
-        _Server(config).run()
+        QuietServer(config).run()
     except SystemExit:
         # It did not start; this is seen only with the database open.
         restored.refuse(settings.data_dir.absolute())
