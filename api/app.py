@@ -192,7 +192,7 @@ def build(
             build_schema(),
             HouseDoor(house),
             settings.limits(),
-            graphiql=pages.graphiql,
+            graphiql=own_pages.graphiql,
             rates=house.limiter,
             answers=KeptAnswers(house),
             compiled=settings.compiled_operations,

@@ -70,7 +70,8 @@ class Settings(GuardSettings, WebhookSettings, StoreSettings):
     public_url: str = Field(
         default="",
         description="Where people reach this server; default from host and port. Every link is built on it: a wrong"
-        " one breaks playback.",
+        " one breaks playback. With a path (https://example.org/spaces) the proxy takes the path off; browser client"
+        " and GraphiQL page need a host name of their own.",
     )
     ice_address: str = Field(
         default="",
