@@ -188,7 +188,7 @@ def build(
     engine = WatchedEngine(start_engine or MediaStarter(settings), rooms=settings.rooms_per_process)
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
     indexes = Indexes()
-    recorded = MediaRoutes(house, indexes)
+    recorded = MediaRoutes(house, indexes, handed_below=settings.x_accel_path)
     own_pages = pages.Pages(house)
     routes = [
         *graphql_routes(
