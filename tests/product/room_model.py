@@ -281,7 +281,7 @@ class RoomModel:
         self.people[whom].blocked = False
 
     def _policy(self, who: int, _whom: int, word: str) -> bool:
-        if who == 0:
+        if who == 0 and self.policy != word:
             self.policy = word
             self.told.append("UPDATED")
         return who == 0
