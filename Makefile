@@ -84,8 +84,9 @@ bench: setup ## run every benchmark
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lock
-lock: setup ## resolve the dependencies of pyproject.toml into the two lock files
+lock: setup ## resolve the dependencies of pyproject.toml into the lock files
 	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra traces --output-file requirements-traces.lock pyproject.toml
 	$(LOCK) --constraint requirements.lock --group dev --output-file requirements-dev.lock pyproject.toml
 
 .PHONY: clean

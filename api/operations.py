@@ -3,7 +3,7 @@
 import asyncio
 from itertools import accumulate
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, ProcessCollector, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -126,6 +126,7 @@ class Operations:
             counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
             counted.set(self._house.told[what])
         await tell_members(self._engine, registry)
+        ProcessCollector(registry=registry)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def jwks(self, _request: Request) -> Response:
