@@ -31,7 +31,7 @@ def backup(folder: Annotated[Path, typer.Argument(help="A new folder for the bac
     settings = Settings()
     data_dir = settings.data_dir.absolute()
     with _progress() as progress:
-        task = progress.add_task("Copying", total=backups.size_of([data_dir / backups.RECORDINGS]))
+        task = progress.add_task("Copying", total=backups.size_of(data_dir))
         try:
             facts = backups.back_up(
                 data_dir,

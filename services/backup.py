@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -250,13 +250,12 @@ def files_in(folder: Path) -> Iterator[Path]:
                 yield found
 
 
-def size_of(folders: Iterable[Path]) -> int:
-    """Bytes in folders, about: files come and go meanwhile. Blocks."""
+def size_of(data_dir: Path) -> int:
+    """Bytes that a backup will have, about: files come and go meanwhile. Blocks."""
     total = 0
-    for folder in folders:
-        for path in files_in(folder):
-            with suppress(FileNotFoundError):
-                total += path.stat().st_size
+    for path in [data_dir / snapshot.SQLITE_FILE, *files_in(data_dir / RECORDINGS)]:
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
     return total
 
 
