@@ -40,9 +40,14 @@ test: setup ## set up and run the tests; says which parts are skipped, and why
 # Some tests last as long as what is said in them: three workers keep two cores busy.
 	@$(BIN)/pytest -rs -n 3 --dist loadfile $(ARGS)
 
+.PHONY: test-client
+test-client: setup ## the browser client in Chromium and WebKit, one test after the other; some five minutes
+	@$(BIN)/pytest -rs -m client -o faulthandler_timeout=600 tests/product/client $(ARGS)
+
 .PHONY: test-all
 test-all: setup ## the same, with the tests that take minutes, and the product's on PostgreSQL too
-	@$(BIN)/pytest -rs -m '' $(ARGS)
+	@$(BIN)/pytest -rs -m 'not client' $(ARGS)
+	@$(if $(ARGS),,$(MAKE) test-client)
 	@$(if $(ARGS),,$(BIN)/pytest -rs -n 2 --dist loadfile --database postgres tests/product)
 
 .PHONY: mutants
@@ -79,8 +84,9 @@ bench: setup ## run every benchmark
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lock
-lock: setup ## resolve the dependencies of pyproject.toml into the two lock files
+lock: setup ## resolve the dependencies of pyproject.toml into the lock files
 	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra traces --output-file requirements-traces.lock pyproject.toml
 	$(LOCK) --constraint requirements.lock --group dev --output-file requirements-dev.lock pyproject.toml
 
 .PHONY: clean

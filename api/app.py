@@ -21,6 +21,7 @@ from tortoise.exceptions import OperationalError
 from api import keys, operations, pages
 from api.accounts import AccountRoutes
 from api.answers import HANDLERS
+from api.bucket import remembered_bucket
 from api.carriers import carriers_for
 from api.client import ClientRoutes
 from api.control import ControlSocket
@@ -40,9 +41,10 @@ from api.pieces import PieceRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
 from media.launch import Launched
+from media.shelf import Shelf
 from models import database
 from schema.build import build_schema
-from services import attendance, rooms
+from services import attendance, restore, rooms
 from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock, SystemClock
@@ -57,10 +59,12 @@ from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
 from services.receipts import ReceiptSigner
+from services.removals import Removals
 from services.seals import Sealer
 from services.signing import Signer
 from workers.courier import Courier
 from workers.payments import pay_when_woken
+from workers.porter import Porter
 from workers.postman import Postman
 from workers.timetable import Timetable
 
@@ -118,7 +122,10 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
     recordings.mkdir(parents=True, exist_ok=True)
     key_dir.mkdir(mode=0o700, exist_ok=True)
     (settings.data_dir.absolute() / "logs").mkdir(exist_ok=True)
-    signer = Signer(keys.ReceiptKeys(key_dir))
+    # Made before the first backup: a receipt that outlives this machine can then be verified on the next.
+    receipt_keys = keys.ReceiptKeys(key_dir)
+    receipt_keys()
+    signer = Signer(receipt_keys)
     return House(
         clock=clock,
         rules=rules,
@@ -132,11 +139,12 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         receipts=ReceiptSigner(
             signer, issuer=settings.public, journal=settings.data_dir.absolute() / "receipts.jws"
         ),
+        removals=Removals(settings.data_dir.absolute() / "removals.jsonl"),
         audit_head=AuditHead(signer, settings.data_dir.absolute() / "audit.jws"),
         signer=signer,
         seals=Sealer(keys.load_or_make(key_dir / "webhooks.key")),
         outbound=Outbound(allow_private=settings.webhook_private_addresses),
-        recordings_dir=recordings,
+        shelf=Shelf(recordings, remembered_bucket(settings), links_for=settings.store_links_for),
         payments=_provider(settings),
         providers=providers_for(settings.openid_providers, clock=clock),
         carriers=carriers_for(settings, key_dir),
@@ -212,16 +220,29 @@ def build(
         async with running(settings, house, engine):
             yield
 
-    app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=[_CORS])
+    layers = [*_traced_requests(settings), _CORS]
+    app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=layers)
     # A redirect would name the Host that the client sent, with the token of the path in it.
     app.router.redirect_slashes = False
     return Built(app=app, house=house, engine=engine)
+
+
+def _traced_requests(settings: Settings) -> list[Middleware]:
+    if not settings.traces:
+        return []
+    from api.tracing import TracedRequests
+
+    return [Middleware(TracedRequests)]
 
 
 @asynccontextmanager
 async def running(settings: Settings, house: House, engine: WatchedEngine) -> AsyncIterator[None]:
     """Database, audio plane and clockwork, from start-up with its repairs to an orderly stop."""
     async with AsyncExitStack() as stack:
+        if settings.traces:
+            from api.tracing import traced
+
+            await stack.enter_async_context(traced())
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
         if house.payments is not None:
@@ -229,6 +250,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         if house.providers is not None:
             stack.push_async_callback(house.providers.aclose)
         await asyncio.gather(_open_database(settings), engine.start())
+        await restore.refuse_older(house, settings.data_dir.absolute())
         await house.policies.adopt(house.clock.now())
         since = await rooms.last_seen(house)
         await attendance.begin(house, since)
@@ -251,6 +273,10 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(postman.run(), name="postman"),
             asyncio.create_task(courier.run(), name="courier"),
         ]
+        if house.shelf.bucket is not None:
+            stack.callback(house.shelf.bucket.close)
+            porter = Porter(house, interval_s=settings.worker_interval_s)
+            tasks.append(asyncio.create_task(porter.run(), name="porter"))
         stack.push_async_callback(_cancel, tasks)
         control = ControlSocket(settings.data_dir.absolute(), engine)
         stack.push_async_callback(control.close)

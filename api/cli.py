@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.backup_commands import backup, restore
 from api.retention_commands import audit, receipt, recordings, retention
 from api.settings import Settings
 
@@ -21,21 +22,29 @@ Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when s
 @app.command()
 def serve() -> None:
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
+    from api.bucket import StoreElsewhere, expect_same_store
     from api.launch import launch_media
     from api.lock import FolderInUse, hold
+    from services import restored
 
     settings = Settings()
     try:
         hold(settings.data_dir.absolute())
-    except FolderInUse as error:
-        problems.print(str(error))
+        expect_same_store(settings)
+        restored.refuse(settings.data_dir.absolute())
+    except (FolderInUse, StoreElsewhere, restored.RestoreUnfinished) as error:
+        problems.print(str(error), soft_wrap=True)
         raise typer.Exit(1) from None
     launched = launch_media(settings)
     # Imported while the media process comes up: it takes a second, less without collections.
     gc.disable()
     from api.serve import serve as run_server
 
-    run_server(settings, launched)
+    try:
+        run_server(settings, launched)
+    except restored.RestoreUnfinished as error:
+        problems.print(str(error), soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -61,10 +70,15 @@ def worker() -> None:
     """Run a worker of its own: retention, without touching live rooms."""
     from api.serve import configure_logs
     from api.work import run_worker
+    from services.restored import RestoreUnfinished
 
     settings = Settings()
     configure_logs(settings, "worker")
-    asyncio.run(run_worker(settings))
+    try:
+        asyncio.run(run_worker(settings))
+    except RestoreUnfinished as error:
+        problems.print(str(error), soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -118,6 +132,26 @@ def migrate(check: Check = False) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     asyncio.run(database.migrate(settings.database))
     console.print("The database is up to date.")
+
+
+@app.command()
+def move() -> None:
+    """Move an embedded installation: its rows to SPACES_DATABASE_URL, its recordings to SPACES_STORE_URL.
+
+    Stop the server first. Every row and every byte is compared; run it again when it was cut off.
+    """
+    from api.lock import FolderInUse, hold
+    from api.move_command import run as run_move
+    from services import restored
+
+    settings = Settings()
+    try:
+        hold(settings.data_dir.absolute())
+        restored.refuse(settings.data_dir.absolute())
+    except (FolderInUse, restored.RestoreUnfinished) as error:
+        problems.print(str(error), soft_wrap=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(run_move(settings, console, problems))
 
 
 @app.command()
@@ -180,6 +214,8 @@ def doctor(
     raise typer.Exit(check_installation(Settings(), console))
 
 
+app.command("backup")(backup)
+app.command("restore")(restore)
 app.add_typer(retention, name="retention")
 app.add_typer(audit, name="audit")
 app.add_typer(receipt, name="receipt")

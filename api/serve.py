@@ -14,9 +14,12 @@ from api.app import MediaStarter, build
 from api.graphql.protocol import server_options
 from api.settings import Settings
 from media.launch import Launched
+from services import restored
 
 _LOG_BYTES = 10_000_000
 _LOG_FILES = 5
+# Threads that read documents give way to the event loop so soon, and not after Python's 5 ms.
+SWITCH_S = 0.001
 
 
 def configure_logs(settings: Settings, name: str) -> None:
@@ -32,6 +35,10 @@ def configure_logs(settings: Settings, name: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    if settings.traces:
+        from api.tracing import trace_ids
+
+        shared.append(trace_ids)
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -43,8 +50,8 @@ def configure_logs(settings: Settings, name: str) -> None:
         handler.setFormatter(formatter)
         logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(settings.log_level)
-    # Tortoise and aiortc tell of every statement and packet at INFO or below.
-    for noisy in ("tortoise", "aiosqlite", "aiortc", "aioice", "asyncio"):
+    # Tortoise and aiortc tell of every statement and packet at INFO or below, httpx of every request.
+    for noisy in ("httpx", "tortoise", "aiosqlite", "aiortc", "aioice", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -60,7 +67,7 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
     return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """One whose full garbage collections, which stop the loop, are short."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -73,7 +80,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings, launched: Launched) -> None:
-    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone."""
+    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone. Raises RestoreUnfinished."""
     configure_logs(settings, "server")
     built = build(settings, start_engine=MediaStarter(settings, launched))
     config = uvicorn.Config(
@@ -90,4 +97,10 @@ def serve(settings: Settings, launched: Launched) -> None:
         **server_options(settings.limits()),
     )
     gc.enable()
-    _Server(config).run()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        QuietServer(config).run()
+    except SystemExit:
+        # It did not start; this is seen only with the database open.
+        restored.refuse(settings.data_dir.absolute())
+        raise

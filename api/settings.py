@@ -1,16 +1,24 @@
 """Settings: the environment, read here and nowhere else. Each says what changing it costs."""
 
+import os
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from api.guard_settings import GuardSettings
 from api.ice import IceLink
 from api.openid_settings import OpenIdProvider
+from api.store_settings import StoreSettings
 from api.webhook_settings import WebhookSettings
 from media.limits import EngineLimits
 from models.location import sqlite_url
@@ -25,7 +33,11 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Settings(GuardSettings, WebhookSettings):
+class NoSecrets(Exception):
+    """The folder of secrets is not there."""
+
+
+class Settings(GuardSettings, WebhookSettings, StoreSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
@@ -34,10 +46,15 @@ class Settings(GuardSettings, WebhookSettings):
         default=Path("data"),
         description="Folder of database, keys, logs and recordings. Whoever reads it hears everything.",
     )
+    secrets_dir: str = Field(
+        default="",
+        description="Folder of files that are named like settings and hold their values, for secrets: variables show"
+        " in process lists. A variable counts before its file.",
+    )
     database_url: str = Field(
         default="",
         description="Database URL, sqlite:// or postgres://; empty is SQLite in the data folder. SQLite serves one"
-        " server process. Rows are not moved when it changes.",
+        " server process. `spaces move` brings rows over when it changes.",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -71,6 +88,11 @@ class Settings(GuardSettings, WebhookSettings):
         ' {"url": "turn:…", "username": "…", "credential": "…"}. Everyone who may speak learns the credentials.',
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR. DEBUG writes a lot.")
+    traces: bool = Field(
+        default=False,
+        description="True sends traces from request to SQL by OTLP over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT and"
+        " the other standard variables of OpenTelemetry say. Needs the extra `traces`. Each request costs more.",
+    )
     compiled_operations: bool = Field(
         default=True,
         description="False sends every operation through the ordinary executor, which answers the same and costs more.",
@@ -228,12 +250,35 @@ class Settings(GuardSettings, WebhookSettings):
         default="", description="The sender of mails; default spaces@ the host of the public address."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (there is no such file)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (replaced)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then files. Raises NoSecrets."""
+        folder = os.environ.get("SPACES_SECRETS_DIR")
+        if not folder:
+            return init_settings, env_settings
+        if not Path(folder).is_dir():
+            raise NoSecrets(f"SPACES_SECRETS_DIR: expected a folder, got {folder}")
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=folder)
+
     @model_validator(mode="after")
     def _both_or_neither(self) -> "Settings":
         if bool(self.stripe_secret_key.get_secret_value()) != bool(
             self.stripe_webhook_secret.get_secret_value()
         ):
             raise ValueError("set both SPACES_STRIPE_SECRET_KEY and SPACES_STRIPE_WEBHOOK_SECRET, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _can_trace(self) -> "Settings":
+        if self.traces and find_spec("opentelemetry") is None:
+            raise ValueError("SPACES_TRACES needs OpenTelemetry: pip install 'spaces-server[traces]'")
         return self
 
     @property

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from api.app import build
 from api.engine import EngineRun
 from api.graphql.protocol import server_options
+from api.serve import QuietServer
 from api.settings import Settings
 from api.work import opened
 from benchmarks import timeline_by_hand, timeline_stock
@@ -26,7 +27,8 @@ from tests.product.quiet_engine import QuietEngine
 Answer = Callable[[House, Any], Awaitable[bytes]]
 
 
-async def _quiet() -> EngineRun:
+async def quiet_engine() -> EngineRun:
+    """No media process: nobody speaks here."""
     engine = QuietEngine(SystemClock())
     return EngineRun(engine, engine.aclose)
 
@@ -48,7 +50,7 @@ def _app(kind: str, settings: Settings) -> Any:
         return _rival(settings, timeline_by_hand.routes)
     if kind == "stock_strawberry":
         return _rival(settings, timeline_stock.routes)
-    return build(settings, start_engine=_quiet).app
+    return build(settings, start_engine=quiet_engine).app
 
 
 def serve(kind: str, folder: Path, port: int, url: str) -> None:
@@ -61,7 +63,7 @@ def serve(kind: str, folder: Path, port: int, url: str) -> None:
         _app(kind, settings), host="127.0.0.1", port=port, loop="uvloop", log_config=None, access_log=False,
         lifespan="on", server_header=False, **server_options(settings.limits()),
     )  # fmt: skip
-    uvicorn.Server(config).run()
+    QuietServer(config).run()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from services.errors import NotFound
 from services.house import House
 from services.links import LinkSigner
 from services.outbox import Outbox
+from services.removals import Removal, journal
 from services.rules import Rules
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class Change:
         self.now = now
         self.outbox = Outbox(now, rules, links)
         self.topics: set[str] = set()
+        self.removed: list[Removal] = []
         self._cards: list[TimelineEvent] = []
         self.due_at = NEVER
         self._rules = rules
@@ -180,6 +182,8 @@ async def change(house: House) -> AsyncIterator[Change]:
     async with in_transaction():
         made = Change(house.clock.now(), house.rules, house.links)
         yield made
+        if made.removed:
+            await journal(house.removals, made.removed)
         await made.number_cards()
     if made.outbox.is_full:
         made.topics.add(HOOKS)

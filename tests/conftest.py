@@ -18,6 +18,8 @@ PROGRAMS = {
     "needs_faketime": ("faketime",),
     "needs_node": ("node",),
     "needs_strace": ("strace",),
+    "needs_systemd": ("systemd-analyze",),
+    "needs_webkit": ("WebKitWebDriver",),
 }
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

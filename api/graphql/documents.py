@@ -1,7 +1,9 @@
 """Documents: parsed, validated and weighed once, then kept by the SHA-256 of their text."""
 
 import hashlib
+from asyncio import get_running_loop
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from graphql import (
@@ -26,21 +28,26 @@ from api.graphql.errors import LimitExceeded, Refusal, error_json, request_error
 from api.graphql.guards import Guard, Weigher
 from api.graphql.limits import Limits
 from api.graphql.request import GraphQLRequest
-from api.graphql.shape import check_shape, selection_variables
+from api.graphql.shape import check_shape, root_fields, selection_variables, without_repeats
 from schema.compiled.engine import Operation as Plans
 from services.errors import InvalidInput
 
 _MAX_VALIDATION_ERRORS = 5
-# Comparisons of fields that share a name in the answer, whose number grows with its square: about 5 ms.
-_MERGE_BUDGET = 5_000
+# One, so that many new documents at once take no more than their share of the processor.
+_READER = ThreadPoolExecutor(1, "documents")
+# Characters: about 1 ms.
+_READ_AT_ONCE = 300
 
 
-class _BoundedMergeRule(OverlappingFieldsCanBeMergedRule):
+def _bounded_merge_rule(steps: int) -> type[ASTValidationRule]:
     """The rule of the specification, that gives up sooner than after graphql-core's 500,000 steps."""
 
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        self.rule_context.remaining_complexity_budget = _MERGE_BUDGET
+    class BoundedMergeRule(OverlappingFieldsCanBeMergedRule):
+        def __init__(self, context: ValidationContext) -> None:
+            super().__init__(context)
+            self.rule_context.remaining_complexity_budget = steps
+
+    return BoundedMergeRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,11 @@ class Prepared:
     plans: Plans
     selects_by: frozenset[str] = frozenset()
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that it begins with."""
+        return root_fields(self.plans.node, self.plans.fragments)
+
 
 class Documents:
     """Prepares requests. Documents already seen cost a hash and the checks that hang on variables.
@@ -88,7 +100,7 @@ class Documents:
         self._limits = limits
         # Built once: validation looks rules up by identity.
         rules: list[type[ASTValidationRule]] = [
-            _BoundedMergeRule if rule is OverlappingFieldsCanBeMergedRule else rule
+            _bounded_merge_rule(limits.merge_steps) if rule is OverlappingFieldsCanBeMergedRule else rule
             for rule in specified_rules
         ]
         rules += [MaybeNullValidationRule, OneOfInputValidationRule]
@@ -98,7 +110,20 @@ class Documents:
 
     def prepare(self, request: GraphQLRequest) -> Prepared | Refusal:
         """`request`, ready to be executed, or why it is refused."""
-        document = self._document(request.query)
+        digest, document = self._look_up(request.query)
+        if document is None:
+            document = self._remember(digest, self._read(request.query, digest))
+        return self._checked(request, document)
+
+    async def prepare_aside(self, request: GraphQLRequest) -> Prepared | Refusal:
+        """The same. A long document that is new is read in a thread: it would hold the event loop for 10 ms."""
+        digest, document = self._look_up(request.query)
+        if document is None and len(request.query) > _READ_AT_ONCE:
+            reading = get_running_loop().run_in_executor(_READER, self._read, request.query, digest)
+            self._remember(digest, await reading)
+        return self.prepare(request) if document is None else self._checked(request, document)
+
+    def _checked(self, request: GraphQLRequest, document: Document | Refusal) -> Prepared | Refusal:
         if isinstance(document, Refusal):
             return document
         try:
@@ -112,22 +137,19 @@ class Documents:
                 return Refusal((error_json(error),), by_guard=True)
         return Prepared(request, document, operation.kind, operation.plans, operation.selects_by)
 
-    def _document(self, source: str) -> Document | Refusal:
+    def _look_up(self, source: str) -> tuple[bytes, Document | Refusal | None]:
+        """Its digest, and the document if it is known, or refused unread."""
         if len(source) > self._limits.document_chars:
             message = (
                 f"The document has {len(source)} characters, the limit is {self._limits.document_chars}."
             )
-            return Refusal(
-                (error_json(LimitExceeded(f"{message} Send values as variables.")),), by_guard=True
-            )
+            error = LimitExceeded(f"{message} Send values as variables.")
+            return b"", Refusal((error_json(error),), by_guard=True)
         digest = hashlib.sha256(source.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(digest)
         if known is not None:
             self._known.move_to_end(digest)
-            return known
-        fresh = self._read(source, digest)
-        self._remember(digest, fresh)
-        return fresh
+        return digest, known
 
     def _read(self, source: str, digest: bytes) -> Document | Refusal:
         try:
@@ -135,13 +157,13 @@ class Documents:
             order = check_shape(node, limits=self._limits)
             errors = validate(
                 self._schema,
-                node,
+                without_repeats(node),
                 self._rules,
                 max_errors=_MAX_VALIDATION_ERRORS,
                 hide_suggestions=not self._limits.suggestions,
             )
             if errors:
-                _refuse_unbounded(errors)
+                self._refuse_unbounded(errors)
                 return Refusal(tuple(map(request_error_json, errors)), by_guard=False)
             weigher = Weigher(self._schema, node, order, limits=self._limits)
             operations = {
@@ -159,6 +181,13 @@ class Documents:
         has_subscription = any(one.kind is Kind.SUBSCRIPTION for one in operations.values())
         shape = hashlib.sha256(print_ast(node).encode()).hexdigest() if has_subscription else ""
         return Document(digest.hex(), node, operations, tokens, shape)
+
+    def _refuse_unbounded(self, errors: list[GraphQLError]) -> None:
+        if errors[-1].message == "Validation aborted.":
+            raise LimitExceeded(
+                f"Merging fields of the same name takes more than {self._limits.merge_steps} steps, the limit."
+                " Select each field once."
+            )
 
     def _operation(
         self, document: DocumentNode, definition: OperationDefinitionNode, guard: Guard
@@ -187,12 +216,15 @@ class Documents:
                 raise LimitExceeded("The document is nested more than 200 levels deep, the limit.") from None
             raise
 
-    def _remember(self, digest: bytes, document: Document | Refusal) -> None:
+    def _remember(self, digest: bytes, document: Document | Refusal) -> Document | Refusal:
+        if digest in self._known:  # two asked for it at once
+            return self._known[digest]
         self._known[digest] = document
         self._tokens += _tokens_of(document)
         while len(self._known) > self._limits.cached_documents or self._tokens > self._limits.cached_tokens:
             _, forgotten = self._known.popitem(last=False)
             self._tokens -= _tokens_of(forgotten)
+        return document
 
 
 def _unlinked(document: DocumentNode) -> DocumentNode:
@@ -201,14 +233,6 @@ def _unlinked(document: DocumentNode) -> DocumentNode:
     while token is not None:
         token.prev, token = None, token.next
     return document
-
-
-def _refuse_unbounded(errors: list[GraphQLError]) -> None:
-    if errors[-1].message == "Validation aborted.":
-        raise LimitExceeded(
-            f"Merging fields of the same name takes more than {_MERGE_BUDGET} steps, the limit."
-            " Select each field once."
-        )
 
 
 def _tokens_of(document: Document | Refusal) -> int:
