@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from api.graphql.door import bearer_token
 from media.archive import zip_chunks
+from media.threads import pieces
 from services import accounts, avatars, exports
 from services.errors import Forbidden, InvalidInput, NotFound
 from services.house import House
@@ -65,7 +66,8 @@ class AccountRoutes:
         headers = {**_PRIVATE, "Content-Disposition": 'attachment; filename="account.zip"'}
         if request.method == "HEAD":
             return Response(media_type="application/zip", headers=headers)
-        return StreamingResponse(zip_chunks(found.entries, at=found.made_at), 200, headers, "application/zip")
+        data = pieces(zip_chunks(found.entries, at=found.made_at))
+        return StreamingResponse(data, 200, headers, "application/zip")
 
     async def _viewer(self, request: Request) -> Viewer:
         token = bearer_token(request.headers.get("authorization"))

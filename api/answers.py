@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from tortoise.exceptions import OperationalError
 
-from services.errors import DATABASE_RETRY_MS, ErrorCode, SpacesError, Unavailable
+from media.plain import StoreAway
+from services.errors import DATABASE_RETRY_MS, STORE_RETRY_MS, ErrorCode, SpacesError, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +49,12 @@ def database_away(request: Request, error: Exception) -> Response:
     return spaces_error(request, Unavailable(retry_after_ms=DATABASE_RETRY_MS))
 
 
+def store_away(request: Request, error: Exception) -> Response:
+    """The object store does not answer."""
+    log.error("the store does not answer", route=request.scope.get("path"), reason=str(error))
+    return spaces_error(request, Unavailable(retry_after_ms=STORE_RETRY_MS))
+
+
 def bug(request: Request, error: Exception) -> Response:
     """Anything else: logged once with a reference, shown as that reference."""
     reference = token_hex(6)
@@ -59,5 +66,6 @@ HANDLERS: dict[type[Exception] | int, Callable[[Request, Exception], Response | 
     SpacesError: spaces_error,
     HTTPException: http_error,
     OperationalError: database_away,
+    StoreAway: store_away,
     Exception: bug,
 }

@@ -21,6 +21,7 @@ from tortoise.exceptions import OperationalError
 from api import keys, operations, pages
 from api.accounts import AccountRoutes
 from api.answers import HANDLERS
+from api.bucket import remembered_bucket
 from api.carriers import carriers_for
 from api.client import ClientRoutes
 from api.control import ControlSocket
@@ -40,6 +41,7 @@ from api.pieces import PieceRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
 from media.launch import Launched
+from media.shelf import Shelf
 from models import database
 from schema.build import build_schema
 from services import attendance, restore, rooms
@@ -62,6 +64,7 @@ from services.seals import Sealer
 from services.signing import Signer
 from workers.courier import Courier
 from workers.payments import pay_when_woken
+from workers.porter import Porter
 from workers.postman import Postman
 from workers.timetable import Timetable
 
@@ -138,7 +141,7 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         signer=signer,
         seals=Sealer(keys.load_or_make(key_dir / "webhooks.key")),
         outbound=Outbound(allow_private=settings.webhook_private_addresses),
-        recordings_dir=recordings,
+        shelf=Shelf(recordings, remembered_bucket(settings), links_for=settings.store_links_for),
         payments=_provider(settings),
         providers=providers_for(settings.openid_providers, clock=clock),
         carriers=carriers_for(settings, key_dir),
@@ -189,7 +192,7 @@ def build(
             build_schema(),
             HouseDoor(house),
             settings.limits(),
-            graphiql=pages.graphiql,
+            graphiql=own_pages.graphiql,
             rates=house.limiter,
             answers=KeptAnswers(house),
             compiled=settings.compiled_operations,
@@ -267,6 +270,10 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(postman.run(), name="postman"),
             asyncio.create_task(courier.run(), name="courier"),
         ]
+        if house.shelf.bucket is not None:
+            stack.callback(house.shelf.bucket.close)
+            porter = Porter(house, interval_s=settings.worker_interval_s)
+            tasks.append(asyncio.create_task(porter.run(), name="porter"))
         stack.push_async_callback(_cancel, tasks)
         control = ControlSocket(settings.data_dir.absolute(), engine)
         stack.push_async_callback(control.close)

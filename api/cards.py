@@ -30,7 +30,7 @@ _NOBODY = "Deleted account"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Player:
-    """Where a page plays from: paths, as the page plays under whatever address it was opened with."""
+    """Where a page plays from."""
 
     playlist: str
     file: str | None
@@ -43,7 +43,6 @@ class Card:
 
     id: UUID
     url: str
-    path: str
     is_share: bool
     is_clip: bool
     title: str
@@ -80,7 +79,6 @@ class CardBook:
         return Card(
             id=item.id,
             url=self._house.links.url(f"/cards/{item.id}"),
-            path=f"/cards/{item.id}",
             is_share=item.kind in SHARE_KINDS,
             is_clip=item.clip_id is not None,
             title=clip.title if clip else space.title,
@@ -107,10 +105,11 @@ class CardBook:
             if clip is None or not clips.may_play(clip, recording, now, admitted=admitted):
                 return None
             token = links.sign(playback.clip_link(self._house, clip, Viewer(), now))
-            return Player(playlist=f"/media/clips/{token}/index.m3u8", file=f"/media/clips/{token}/clip.m4a")
+            base = links.url(f"/media/clips/{token}")
+            return Player(playlist=f"{base}/index.m3u8", file=f"{base}/clip.m4a")
         if recording is not None and visibility.may_play(recording, now, admitted=admitted):
             link = playback.recording_link(self._house, recording, Viewer(), now, LinkKind.PLAYBACK)
-            base = f"/media/recordings/{links.sign(link)}"
+            base = links.url(f"/media/recordings/{links.sign(link)}")
             # The one file begins where the host lets it start.
             start_ms = max(0, item.start_ms - recording.start_offset_ms)
             return Player(
@@ -118,7 +117,7 @@ class CardBook:
             )
         if visibility.may_hear_live(space, None, admitted=admitted):
             token = links.sign(playback.live_link(self._house, space, Viewer(), now))
-            return Player(playlist=f"/media/live/{token}/index.m3u8", file=None)
+            return Player(playlist=links.url(f"/media/live/{token}/index.m3u8"), file=None)
         return None
 
     def _audio_url(self, recording: Recording | None, now: datetime) -> str | None:

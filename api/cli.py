@@ -22,6 +22,7 @@ Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when s
 @app.command()
 def serve() -> None:
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
+    from api.bucket import StoreElsewhere, expect_same_store
     from api.launch import launch_media
     from api.lock import FolderInUse, hold
     from services import restored
@@ -29,8 +30,9 @@ def serve() -> None:
     settings = Settings()
     try:
         hold(settings.data_dir.absolute())
+        expect_same_store(settings)
         restored.refuse(settings.data_dir.absolute())
-    except (FolderInUse, restored.RestoreUnfinished) as error:
+    except (FolderInUse, StoreElsewhere, restored.RestoreUnfinished) as error:
         problems.print(str(error), soft_wrap=True)
         raise typer.Exit(1) from None
     launched = launch_media(settings)
@@ -130,6 +132,26 @@ def migrate(check: Check = False) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     asyncio.run(database.migrate(settings.database))
     console.print("The database is up to date.")
+
+
+@app.command()
+def move() -> None:
+    """Move an embedded installation: its rows to SPACES_DATABASE_URL, its recordings to SPACES_STORE_URL.
+
+    Stop the server first. Every row and every byte is compared; run it again when it was cut off.
+    """
+    from api.lock import FolderInUse, hold
+    from api.move_command import run as run_move
+    from services import restored
+
+    settings = Settings()
+    try:
+        hold(settings.data_dir.absolute())
+        restored.refuse(settings.data_dir.absolute())
+    except (FolderInUse, restored.RestoreUnfinished) as error:
+        problems.print(str(error), soft_wrap=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(run_move(settings, console, problems))
 
 
 @app.command()

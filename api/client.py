@@ -2,7 +2,6 @@
 
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -11,7 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from api.pages import Pages, page
+from api.pages import Pages, is_under_path, own_sources, page
 
 _STATIC = Path(__file__).parent / "static"
 _CLIENT = _STATIC / "client"
@@ -32,7 +31,9 @@ _PATHS = (
 
 
 class ClientRoutes:
-    """Without Node.js there was nothing to build: then `/` is the server's own timeline, and says so."""
+    """Where the client was not built, for want of Node.js, or cannot run, being below a path, `/` is the server's own
+    timeline, and says so.
+    """
 
     def __init__(self, pages: Pages, public_url: str) -> None:
         """`public_url`: what media addresses begin with, and so where the page may fetch from."""
@@ -54,16 +55,16 @@ class ClientRoutes:
 
     async def elsewhere(self, _request: Request) -> Response:
         """The client at another of its paths."""
-        return self._shell() or page("client.html", 404)
+        return self._shell() or page(self._pages.site, "client.html", 404)
 
     async def worker(self, _request: Request) -> Response:
         """The service worker, from the root, as it may only act for what lies below it."""
         if not (_CLIENT / "worker.js").exists():
-            return page("client.html", 404)
+            return page(self._pages.site, "client.html", 404)
         return FileResponse(_CLIENT / "worker.js", headers={"Cache-Control": "no-cache"})
 
     def _shell(self) -> Response | None:
-        if not (_CLIENT / "index.html").exists():
+        if not (_CLIENT / "index.html").exists() or is_under_path(self._pages.site):
             return None
         headers = {
             "Content-Security-Policy": self._policy,
@@ -92,8 +93,7 @@ def _html() -> str:
 
 def _policy(public_url: str) -> str:
     """No script but ours, nothing from elsewhere; sound and pictures also by the address that the API names."""
-    public = urlsplit(public_url)
-    media = f"'self' {public.scheme}://{public.netloc}"
+    media = own_sources(public_url)
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; manifest-src 'self';"
         f" worker-src 'self'; img-src {media}; media-src {media} blob:; connect-src {media};"

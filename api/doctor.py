@@ -375,6 +375,15 @@ def check_graphiql(_settings: Settings) -> Iterator[Finding]:
     )
 
 
+def check_store(settings: Settings) -> Iterator[Finding]:
+    """Whether recordings can be looked for in the object store, which a purge has to."""
+    from api.bucket import ask_bucket
+
+    problem, told = ask_bucket(settings)
+    if problem or told:
+        yield fail("store", problem) if problem else ok("store", told)
+
+
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     check_python,
     check_data_folder,
@@ -384,4 +393,5 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     check_audio,
     check_ice,
     check_graphiql,
+    check_store,
 )

@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
+from typing import Protocol
 
 import aiofiles
-from aiofiles.threadpool.binary import AsyncBufferedReader
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from api.indexes import Indexes
+from api.indexes import AudioMissing, Indexes
 from api.ranges import (
     Span,
     Unsatisfiable,
@@ -22,8 +21,10 @@ from api.ranges import (
     wanted_range,
 )
 from media.archive import zip_chunks
-from media.plain import opener
+from media.plain import StoreAway, opener
 from media.playlist import PROGRAMME, first_fragment_at, render
+from media.shelf import Held
+from media.threads import in_store_thread, pieces
 from services import archives, playback
 from services.errors import InvalidInput, NotFound
 from services.house import House
@@ -65,8 +66,8 @@ class MediaRoutes:
     async def recorded_bytes(self, request: Request) -> Response:
         """Bytes of a recording; the first of a listening count as a play."""
         media = await playback.open_recording(self._house, request.path_params["token"], LinkKind.PLAYBACK)
-        response = await self.bytes_of(request, media)
-        if request.method == "GET" and response.status_code in {200, 206}:
+        response = await self._linked(request, media) or await self.bytes_of(request, media)
+        if request.method == "GET" and response.status_code in {200, 206, 307}:
             await playback.count_play(self._house, media)
         return response
 
@@ -83,7 +84,7 @@ class MediaRoutes:
         headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{found.recording_id}.zip"'}
         if request.method == "HEAD":
             return Response(media_type=_ZIP, headers=headers)
-        return StreamingResponse(zip_chunks(found.entries, at=found.made_at), 200, headers, _ZIP)
+        return StreamingResponse(pieces(zip_chunks(found.entries, at=found.made_at)), 200, headers, _ZIP)
 
     async def review_playlist(self, request: Request) -> Response:
         """The playlist of a review copy, for the moderator who opened it."""
@@ -101,6 +102,14 @@ class MediaRoutes:
         first = first_fragment_at(index, media.start_ms)
         playlist = render(index, first_fragment=first, ended=not media.growing, kind=kind)
         return playlist_response(request, playlist)
+
+    async def _linked(self, request: Request, media: Stored) -> Response | None:
+        """To the store itself, where that is allowed and nothing is hidden from this listener."""
+        if media.is_sealed or media.growing or media.start_ms or request.method != "GET":
+            return None
+        size = (await self._indexes.of(media)).size_bytes
+        link = await in_store_thread(media.files.file(PROGRAMME).link, size_bytes=size)
+        return RedirectResponse(link, 307, headers=PRIVATE) if link else None
 
     async def bytes_of(self, request: Request, media: Stored) -> Response:
         """The bytes, or a range of them, of what a link has opened."""
@@ -121,9 +130,9 @@ class MediaRoutes:
             raise InvalidRange(size) from None
         headers = {**PRIVATE, "Accept-Ranges": "bytes", "ETag": tag}
         if span is None:
-            return stream(request, media.directory, spans, 200, headers)
+            return await stream(request, media.files.file(PROGRAMME), spans, 200, headers)
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size}"
-        return stream(request, media.directory, [span], 206, headers)
+        return await stream(request, media.files.file(PROGRAMME), [span], 206, headers)
 
 
 class InvalidRange(InvalidInput):
@@ -153,40 +162,74 @@ def _not_modified(tag: str) -> Response:
     return Response(status_code=304, headers={**PRIVATE, "ETag": tag})
 
 
-def stream(
-    request: Request, directory: Path, spans: list[Span], status: int, headers: dict[str, str]
+async def stream(
+    request: Request, programme: Held, spans: list[Span], status: int, headers: dict[str, str]
 ) -> Response:
-    """Stretches of a programme, one after the other."""
+    """Stretches of a programme, one after the other. Raises StoreAway, or AudioMissing."""
     headers["Content-Length"] = str(sum(span.end - span.start for span in spans))
     if request.method == "HEAD":
         return Response(status_code=status, media_type=AUDIO, headers=headers)
-    return StreamingResponse(_read(directory / PROGRAMME, spans), status, headers, AUDIO)
+    data = _read(programme, spans)
+    if not await asyncio.to_thread(programme.is_spooled):
+        data = await begun(data)
+    return StreamingResponse(data, status, headers, AUDIO)
 
 
-async def _read(path: Path, spans: list[Span]) -> AsyncIterator[bytes]:
+async def begun(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes, the first already fetched: once an answer has begun it can say no more that it fails."""
+    try:
+        first = await anext(data, b"")
+    except FileNotFoundError:
+        raise AudioMissing from None
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        # Some of it is on its way: all that can still be told is that it ends short.
+        with suppress(StoreAway, FileNotFoundError):
+            async for chunk in data:
+                yield chunk
+
+    return all_of_it()
+
+
+class _Readable(Protocol):
+    async def read(self, size: int, /) -> bytes: ...
+
+    async def seek(self, offset: int, /) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+async def _read(programme: Held, spans: list[Span]) -> AsyncIterator[bytes]:
     """The bytes of some stretches of a file. One that is purged meanwhile ends short, which clients notice.
 
     The file is closed before the last of it is sent: who has everything may hang up at once.
     """
     held = b""
     # Both by tasks of their own: when a client hangs up, every await here is cancelled, that of a close too.
-    opening = asyncio.create_task(_open(path))
+    opening = asyncio.create_task(_open(programme))
     try:
         file = await asyncio.shield(opening)
         async for chunk in _chunks(file, spans):
             if held:
                 yield held
             held = chunk
+    except (StoreAway, FileNotFoundError):
+        if not held:
+            raise
     finally:
         _kept(asyncio.create_task(_close(opening)))
     yield held
 
 
-async def _open(path: Path) -> AsyncBufferedReader:
-    return await aiofiles.open(path, "rb", opener=opener)
+async def _open(programme: Held) -> _Readable:
+    try:
+        return await aiofiles.open(programme.path, "rb", opener=opener)
+    except FileNotFoundError:
+        return await programme.fetcher()
 
 
-async def _close(opening: asyncio.Task[AsyncBufferedReader]) -> None:
+async def _close(opening: asyncio.Task[_Readable]) -> None:
     with suppress(OSError):
         await (await opening).close()
 
@@ -196,7 +239,7 @@ def _kept(task: asyncio.Task[None]) -> None:
     task.add_done_callback(_closing.discard)
 
 
-async def _chunks(file: AsyncBufferedReader, spans: list[Span]) -> AsyncIterator[bytes]:
+async def _chunks(file: _Readable, spans: list[Span]) -> AsyncIterator[bytes]:
     for span in spans:
         await file.seek(span.start)
         left = span.end - span.start

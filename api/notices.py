@@ -35,6 +35,7 @@ class NoticeRoutes:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._site = house.links.url("/")
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -112,10 +113,10 @@ class NoticeRoutes:
             else:
                 await addresses.behind_link(self._house, request.path_params["token"], kind)
         except SpacesError as error:
-            return page("notice.html", error.status, said=error.message, ask=None)
+            return page(self._site, "notice.html", error.status, said=error.message, ask=None)
         if request.method == "POST":
-            return page("notice.html", 200, said=done, ask=None)
-        return page("notice.html", 200, said=None, ask=ask)
+            return page(self._site, "notice.html", 200, said=done, ask=None)
+        return page(self._site, "notice.html", 200, said=None, ask=ask)
 
     async def _viewer(self, request: Request) -> Viewer:
         token = bearer_token(request.headers.get("authorization"))

@@ -64,6 +64,19 @@ async def tell_outbox(house: House, registry: CollectorRegistry) -> None:
     age.set((house.clock.now() - oldest.at).total_seconds() if oldest else 0)
 
 
+def tell_store(house: House, registry: CollectorRegistry) -> None:
+    """Gauges of the object store; without one all is well with it."""
+    bucket = house.shelf.bucket
+    up = Gauge("spaces_store_up", "1 while the last call of the object store went well", registry=registry)
+    up.set(bucket is None or bucket.is_up)
+    failures = Gauge("spaces_store_failures", "Calls of it since the start that did not", registry=registry)
+    failures.set(bucket.failures if bucket else 0)
+    waiting = Gauge(
+        "spaces_store_waiting", "Recordings that are over and wait in the spool", registry=registry
+    )
+    waiting.set(house.shelf.waiting)
+
+
 class Operations:
     """`/healthz`, `/readyz`, `/metrics`, `/.well-known/jwks.json`."""
 
@@ -125,6 +138,7 @@ class Operations:
         for what, told in _SUBSCRIPTIONS.items():
             counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
             counted.set(self._house.told[what])
+        tell_store(self._house, registry)
         await tell_members(self._engine, registry)
         ProcessCollector(registry=registry)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -32,11 +33,6 @@ _GRAPHIQL_CSP = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_PAGE_CSP = (
-    "default-src 'none'; media-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none';"
-    " form-action 'self'; frame-ancestors 'none'"
-)
-_EMBED_CSP = _PAGE_CSP.replace("frame-ancestors 'none'", "frame-ancestors *")
 _CARDS = 20
 _EMBED_WIDTH = 480
 _EMBED_HEIGHT = 220
@@ -48,22 +44,37 @@ class CardGone(NotFound):
     status = 410
 
 
-def graphiql(request: Request) -> Response:
-    """GraphiQL from our own files; without them, how to query."""
-    if _GRAPHIQL.exists():
-        return HTMLResponse(_GRAPHIQL.read_text(), headers={"Content-Security-Policy": _GRAPHIQL_CSP})
-    return page("graphql.html", 200, address=shlex.quote(str(request.url.replace(query=""))))
-
-
 def render(template: str, **values: Any) -> str:
     """One of our templates, every value escaped."""
     return _TEMPLATES.get_template(template).render(**values)
 
 
-def page(template: str, status: int, *, csp: str = _PAGE_CSP, **values: Any) -> Response:
-    """One of our templates, under a policy that lets nothing else in."""
-    html = render(template, **values)
-    return HTMLResponse(html, status, headers={"Content-Security-Policy": csp, "Cache-Control": "no-store"})
+def page(site: str, template: str, status: int, *, framed_by: str = "'none'", **values: Any) -> Response:
+    """One of our templates, every address in it below `site`, under a policy that lets nothing else in."""
+    html = render(template, site=site, under_path=is_under_path(site), **values)
+    policy = _policy(site, framed_by=framed_by)
+    return HTMLResponse(
+        html, status, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"}
+    )
+
+
+def _policy(site: str, *, framed_by: str) -> str:
+    own = own_sources(site)
+    return (
+        f"default-src 'none'; media-src {own}; style-src {own}; img-src {own}; base-uri 'none';"
+        f" form-action 'self'; frame-ancestors {framed_by}"
+    )
+
+
+def own_sources(public_url: str) -> str:
+    """For a policy: the address that a page was opened with, and the public one."""
+    public = urlsplit(public_url)
+    return f"'self' {public.scheme}://{public.netloc}"
+
+
+def is_under_path(public_url: str) -> bool:
+    """Whether the server is told to be below a path of its host, where what was built for `/` finds nothing."""
+    return urlsplit(public_url).path.strip("/") != ""
 
 
 class Pages:
@@ -72,6 +83,7 @@ class Pages:
     def __init__(self, house: House) -> None:
         self._house = house
         self._book = CardBook(house)
+        self.site = house.links.url("/")
 
     def routes(self) -> list[Route]:
         """The timeline, the cards, and the icon that browsers ask for unasked."""
@@ -83,28 +95,34 @@ class Pages:
             Route("/favicon.ico", lambda _request: FileResponse(_HERE / "assets" / "icon.svg")),
         ]
 
+    def graphiql(self, _request: Request) -> Response:
+        """GraphiQL from our own files; without them, how to query."""
+        if _GRAPHIQL.exists() and not is_under_path(self.site):
+            return HTMLResponse(_GRAPHIQL.read_text(), headers={"Content-Security-Policy": _GRAPHIQL_CSP})
+        address = shlex.quote(self._house.links.url("/graphql"))
+        return page(self.site, "graphql.html", 200, address=address)
+
     async def timeline(self, _request: Request, *, is_instead: bool = False) -> Response:
         """The public timeline; `is_instead`: where the browser client would be, had it been built."""
         rows = Rows(Viewer())
         wanted = Wanted(first=_CARDS)
         found = await rows.listed(TimelineItem, Q(is_public=True), Order(column="activity_at"), wanted)
         cards = [await self._book.card(rows, item) for item in found.rows]
-        return page("timeline.html", 200, cards=cards, is_instead=is_instead)
+        return page(self.site, "timeline.html", 200, cards=cards, is_instead=is_instead)
 
     async def card(self, request: Request) -> Response:
         """One card, for sharing outside."""
         found = await self._found(request.path_params["card"])
         if isinstance(found, Response):
             return found
-        return page("card.html", 200, card=found, site=self._house.links.url("/"))
+        return page(self.site, "card.html", 200, card=found)
 
     async def embed(self, request: Request) -> Response:
         """One card's player alone, for other people's pages."""
-        found = await self._found(request.path_params["card"])
+        found = await self._found(request.path_params["card"], framed_by="*")
         if isinstance(found, Response):
-            found.headers["Content-Security-Policy"] = _EMBED_CSP
             return found
-        return page("embed.html", 200, csp=_EMBED_CSP, card=found)
+        return page(self.site, "embed.html", 200, framed_by="*", card=found)
 
     async def oembed(self, request: Request) -> Response:
         """What oEmbed asks for (https://oembed.com): the player of a card of ours, as JSON."""
@@ -120,12 +138,13 @@ class Pages:
             raise await self._absent(url.removeprefix(start))
         return JSONResponse(_oembed(self._house, found, asked), headers={"Cache-Control": "no-cache"})
 
-    async def _found(self, card_id: str) -> Card | Response:
+    async def _found(self, card_id: str, *, framed_by: str = "'none'") -> Card | Response:
         found = await self._card_or_none(card_id)
         if found is not None:
             return found
         absent = await self._absent(card_id)
-        return page("missing.html", absent.status, was_good=absent.status == CardGone.status)
+        was_good = absent.status == CardGone.status
+        return page(self.site, "missing.html", absent.status, framed_by=framed_by, was_good=was_good)
 
     async def _card_or_none(self, card_id: str) -> Card | None:
         rows = Rows(Viewer())

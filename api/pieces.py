@@ -7,10 +7,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from api.indexes import Indexes
-from api.media import AUDIO, PRIVATE, InvalidRange, playlist_response, stream
+from api.media import AUDIO, PRIVATE, InvalidRange, begun, playlist_response, stream
 from api.ranges import Span, Unsatisfiable, read_range
 from media.playlist import PROGRAMME, Index, first_fragment_at, render
 from media.splice import Splice
+from media.threads import pieces
 from services import playback
 from services.errors import NotFound
 from services.house import House
@@ -90,9 +91,9 @@ class PieceRoutes:
         spans = [Span(0, index.init_bytes), Span(index.fragments[first].offset, end)]
         span = _asked(request, end, spans)
         if span is None:
-            return stream(request, media.directory, spans, 200, dict(_SLICES))
+            return await stream(request, media.files.file(PROGRAMME), spans, 200, dict(_SLICES))
         headers = {**_SLICES, "Content-Range": f"bytes {span.start}-{span.end - 1}/{end}"}
-        return stream(request, media.directory, [span], 206, headers)
+        return await stream(request, media.files.file(PROGRAMME), [span], 206, headers)
 
     async def _one_file(self, request: Request, media: Stored) -> Response:
         index = await self._indexes.of(media)
@@ -107,7 +108,7 @@ class PieceRoutes:
         headers["Content-Length"] = str(span.end - span.start)
         if request.method == "HEAD":
             return Response(status_code=status, media_type=AUDIO, headers=headers)
-        data = splice.read(media.directory / PROGRAMME, span.start, span.end)
+        data = await begun(pieces(splice.read(media.files.file(PROGRAMME), span.start, span.end)))
         return StreamingResponse(data, status, headers, AUDIO)
 
 

@@ -1,7 +1,6 @@
 """`spaces retention`, `spaces audit`, `spaces receipt`, `spaces recordings`: proof for operators."""
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -25,6 +24,7 @@ receipt = typer.Typer(no_args_is_help=True, help="Purge receipts.")
 recordings = typer.Typer(no_args_is_help=True, help="Recordings in the store.")
 
 _BAR = 30
+_COPIED_BYTES = 1024 * 1024
 
 
 @retention.command("run")
@@ -136,11 +136,19 @@ def export(
     file: Annotated[Path, typer.Argument(help="Where to write the programme.")],
 ) -> None:
     """Copy a recording's programme out of the store. The copy is beyond any later purge."""
-    source = Settings().data_dir.absolute() / "recordings" / str(recording_id) / "programme.mp4"
-    if not source.exists():
+    from api.bucket import open_bucket
+    from media.playlist import PROGRAMME
+    from media.shelf import Shelf
+
+    settings = Settings()
+    shelf = Shelf(settings.data_dir.absolute() / "recordings", open_bucket(settings))
+    try:
+        source = shelf.files(recording_id).file(PROGRAMME).open()
+        with source, file.open("wb") as copy, Progress(console=console) as progress:
+            task = progress.add_task("Copying", total=None)
+            while piece := source.read(_COPIED_BYTES):
+                copy.write(piece)
+                progress.advance(task, len(piece))
+    except FileNotFoundError:
         problems.print(f"There is no programme of recording {recording_id}.")
-        raise typer.Exit(1)
-    with Progress(console=console) as progress:
-        task = progress.add_task("Copying", total=1)
-        shutil.copyfile(source, file)
-        progress.advance(task)
+        raise typer.Exit(1) from None

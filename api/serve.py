@@ -48,8 +48,8 @@ def configure_logs(settings: Settings, name: str) -> None:
         handler.setFormatter(formatter)
         logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(settings.log_level)
-    # Tortoise and aiortc tell of every statement and packet at INFO or below.
-    for noisy in ("tortoise", "aiosqlite", "aiortc", "aioice", "asyncio"):
+    # Tortoise and aiortc tell of every statement and packet at INFO or below, httpx of every request.
+    for noisy in ("httpx", "tortoise", "aiosqlite", "aiortc", "aioice", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

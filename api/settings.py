@@ -18,6 +18,7 @@ from pydantic_settings import (
 from api.guard_settings import GuardSettings
 from api.ice import IceLink
 from api.openid_settings import OpenIdProvider
+from api.store_settings import StoreSettings
 from api.webhook_settings import WebhookSettings
 from media.limits import EngineLimits
 from models.location import sqlite_url
@@ -36,7 +37,7 @@ class NoSecrets(Exception):
     """The folder of secrets is not there."""
 
 
-class Settings(GuardSettings, WebhookSettings):
+class Settings(GuardSettings, WebhookSettings, StoreSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
@@ -53,7 +54,7 @@ class Settings(GuardSettings, WebhookSettings):
     database_url: str = Field(
         default="",
         description="Database URL, sqlite:// or postgres://; empty is SQLite in the data folder. SQLite serves one"
-        " server process. Rows are not moved when it changes.",
+        " server process. `spaces move` brings rows over when it changes.",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -69,7 +70,8 @@ class Settings(GuardSettings, WebhookSettings):
     public_url: str = Field(
         default="",
         description="Where people reach this server; default from host and port. Every link is built on it: a wrong"
-        " one breaks playback.",
+        " one breaks playback. With a path (https://example.org/spaces) the proxy takes the path off; browser client"
+        " and GraphiQL page need a host name of their own.",
     )
     ice_address: str = Field(
         default="",

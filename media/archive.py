@@ -4,19 +4,18 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from media.plain import opener
+from media.plain import Openable
 
 CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One file of the archive: what is on disk, or a few bytes."""
+    """One file of the archive: what is kept, or a few bytes."""
 
     name: str
-    content: Path | bytes
+    content: Openable | bytes
 
 
 class _Pipe:
@@ -50,10 +49,10 @@ def zip_chunks(entries: Sequence[Entry], *, at: datetime) -> Iterator[bytes]:
     yield pipe.take()
 
 
-def _pieces(content: Path | bytes) -> Iterator[bytes]:
+def _pieces(content: Openable | bytes) -> Iterator[bytes]:
     if isinstance(content, bytes):
         yield content
         return
-    with open(content, "rb", opener=opener) as file:
+    with content.open() as file:
         while piece := file.read(CHUNK_BYTES):
             yield piece

@@ -4,8 +4,40 @@ import errno
 import os
 import stat
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 _LINK = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
+
+
+class StoreAway(OSError):
+    """The object store cannot be reached, or refuses for now."""
+
+
+class Opened(Protocol):
+    """A file that is being read."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes, or what is left."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go on reading there."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+class Openable(Protocol):
+    """A file, wherever it lies."""
+
+    def open(self) -> Opened:
+        """Raises FileNotFoundError, or another OSError where its place cannot be reached. Blocks."""
 
 
 def opener(path: str, flags: int) -> int:
@@ -21,6 +53,11 @@ def opener(path: str, flags: int) -> int:
         if error.errno in _LINK:
             raise FileNotFoundError(errno.ENOENT, "links are not followed", path) from error
         raise
+
+
+def open_plain(path: Path) -> Opened:
+    """For reading. Raises FileNotFoundError for a link too. Blocks on the disk."""
+    return open(path, "rb", opener=opener)
 
 
 def read_bytes(path: Path) -> bytes:

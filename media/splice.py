@@ -4,10 +4,9 @@ to a player that takes one file. Nothing is copied; the bytes are put together w
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
-from pathlib import Path
 
 from media.mp4 import Fragment, shift_times
-from media.plain import opener
+from media.plain import Openable
 from media.playlist import Index
 
 _CHUNK_BYTES = 256 * 1024
@@ -30,9 +29,9 @@ class Splice:
         """Length of the whole."""
         return self._ends[-1]
 
-    def read(self, path: Path, start: int, end: int) -> Iterator[bytes]:
+    def read(self, programme: Openable, start: int, end: int) -> Iterator[bytes]:
         """Bytes `start` up to, not including, `end`, in pieces. Ends short when the file goes meanwhile. Blocks."""
-        with open(path, "rb", opener=opener) as file:
+        with programme.open() as file:
             if start < self._init_bytes:
                 yield file.read(self._init_bytes)[start:end]
             at = max(start, self._init_bytes)

@@ -1,11 +1,8 @@
 """Peaks of a programme: one byte for 50 ms, 0 silence, 255 full scale."""
 
-from pathlib import Path
-
 import numpy as np
 
 from media.opus import SAMPLE_RATE_HZ, Pcm
-from media.plain import read_bytes
 
 PEAKS = "peaks.bin"
 PEAK_SAMPLES = SAMPLE_RATE_HZ // 20
@@ -55,15 +52,12 @@ def peaks_for(samples: int) -> int:
     return -(-samples // PEAK_SAMPLES)
 
 
-def waveform(directory: str | Path, points: int) -> tuple[int, ...]:
-    """Exactly `points` peaks, 0 to 255, evenly over the whole length. Blocks on the disk.
+def waveform(data: bytes, points: int) -> tuple[int, ...]:
+    """Exactly `points` peaks, 0 to 255, evenly over the whole length of those in `data`.
 
-    Zeros when there is no audio; a short recording's peaks repeat.
+    Zeros when there are none; a short recording's peaks repeat.
     """
-    try:
-        peaks = np.frombuffer(read_bytes(Path(directory) / PEAKS), np.uint8)
-    except FileNotFoundError:
-        peaks = np.zeros(0, np.uint8)
+    peaks = np.frombuffer(data, np.uint8)
     if not len(peaks) or points <= 0:
         return (0,) * max(points, 0)
     if len(peaks) <= points:

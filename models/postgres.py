@@ -45,6 +45,12 @@ def connection(url: str) -> dict[str, Any]:
     return {"engine": "models.postgres", "credentials": {**defaults, "server_settings": settings, **found}}
 
 
+def place(credentials: dict[str, Any]) -> dict[str, Any]:
+    """Of a connection's description, what says where the database is and who asks."""
+    wanted = ("host", "port", "user", "password", "database", "ssl")
+    return {name: credentials[name] for name in wanted if name in credentials}
+
+
 @asynccontextmanager
 async def migrating(url: str) -> AsyncIterator[None]:
     """Keep other processes from migrating the same database until the end of the block."""
@@ -52,10 +58,7 @@ async def migrating(url: str) -> AsyncIterator[None]:
         yield
         return
     found = connection(url)["credentials"]
-    wanted = {
-        name: found[name] for name in ("host", "port", "user", "password", "database", "ssl") if name in found
-    }
-    held = await _told(asyncpg.connect(timeout=_CONNECT_S, **wanted))
+    held = await _told(asyncpg.connect(timeout=_CONNECT_S, **place(found)))
     try:
         await held.execute("SELECT pg_advisory_lock($1, $2)", *MIGRATION)
         yield

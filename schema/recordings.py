@@ -1,12 +1,10 @@
 """Recordings."""
 
-import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
 import strawberry
 
-from media.waveform import waveform as read_waveform
 from models.account import Account
 from models.clip import Clip as ClipRow
 from models.playback_position import PlaybackPosition
@@ -213,4 +211,4 @@ class Recording(RowType, Node):
             raise InvalidInput(f"points must be 1 to {_MOST_POINTS}, got {points}.", path=["points"])
         if not await _can_play(root, info.context):
             return []
-        return list(await asyncio.to_thread(read_waveform, info.context.house.recording_dir(root.id), points))
+        return await archives.waveform_of(info.context.house, root.id, points)

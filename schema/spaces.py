@@ -27,7 +27,7 @@ from schema.people import User
 from schema.rows import Connected, Relation
 from schema.sources import column, computed, exists, page_of, relation
 from schema.tickets import Ticket, Ticketing, ticketing_of
-from services import deadline, playback, visibility
+from services import deadline, participation, playback, visibility
 
 if TYPE_CHECKING:
     from schema.recordings import Recording
@@ -52,8 +52,9 @@ async def _is_recording(row: SpaceRow, context: Context) -> bool:
     return row.state is SpaceState.LIVE and recording is not None and recording.status in ICON_ON
 
 
-def _consent(row: SpaceRow, context: Context) -> RecordingConsent | None:
-    if not row.recording_enabled:
+async def _consent(row: SpaceRow, context: Context) -> RecordingConsent | None:
+    recording = await context.rows.one(_RECORDING, row.id)
+    if not participation.asks_consent(recording, context.now):
         return None
     rules = context.house.rules
     return RecordingConsent(version=rules.consent_version, text=rules.consent_text)
@@ -118,8 +119,8 @@ class Space(RowType, Node):
     )
     consent: RecordingConsent | None = computed(
         _consent,
-        "What a speaker must acknowledge; null when the Space is not recorded.",
-        reads=("recording_enabled",),
+        "What a speaker must acknowledge; null when the Space is not recorded, or its recording is gone.",
+        reads=("id",),
     )
     recording: Annotated["Recording", strawberry.lazy("schema.recordings")] | None = relation(
         RecordingRow, "Null when the toggle is off.", key="id", column="space_id"

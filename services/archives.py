@@ -1,9 +1,8 @@
 """What the journal of a recording tells: who spoke when, and what the host's archive holds."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +11,11 @@ import orjson
 from media.archive import Entry
 from media.journal import JOURNAL, Journal, Spoke, TrackFile, parse
 from media.ogg import whole_bytes
-from media.plain import is_there, read_bytes
+from media.plain import StoreAway
 from media.playlist import PROGRAMME
+from media.shelf import Files, Held
+from media.threads import in_store_thread
+from media.waveform import PEAKS, waveform
 from models.account import Account
 from models.recording import ICON_ON, Recording, RecordingStatus
 from services import playback
@@ -64,7 +66,7 @@ async def turns_of(house: House, viewer: Viewer, recording: Recording) -> list[T
     """
     if status_at(recording, house.clock.now()) not in _TOLD_WHILE:
         return []
-    journal = await _read_journal(house.recording_dir(recording.id))
+    journal = await _read_journal(house.shelf.files(recording.id))
     since_ms = 0 if viewer.is_account(recording.host_id) else recording.start_offset_ms
     return [_turn(spoke) for spoke in journal.spoke if spoke.end_ms > since_ms]
 
@@ -88,42 +90,61 @@ async def open_archive(house: House, token: str) -> Archive:
     """What an archive link opens. Raises LinkForged (403) or LinkGone (410)."""
     stored = await playback.open_recording(house, token, LinkKind.ARCHIVE)
     recording = await Recording.get(id=stored.recording_id)
-    if not await asyncio.to_thread(is_there, stored.directory / PROGRAMME):
+    files = stored.files
+    if not await in_store_thread(files.file(PROGRAMME).is_there):
         raise Unavailable("The store does not have this audio at present. Try again later.")
-    journal = await _read_journal(stored.directory)
-    tracks = await asyncio.to_thread(_readable, stored.directory, journal.tracks)
+    journal = await _read_journal(files)
+    tracks = await in_store_thread(_readable, files, journal.tracks)
     spoken = {spoke.participant_id for spoke in journal.spoke}
     people = {UUID(who) for who in spoken | {track.participant_id for track in tracks}}
     handles = {str(row.id): _handle(row) for row in await Account.filter(id__in=list(people))}
     named = _named(tracks, handles)
     entries = [
-        Entry(name=PROGRAMME, content=stored.directory / PROGRAMME),
-        *(Entry(name=name, content=stored.directory / track.file) for name, track in named.items()),
+        Entry(name=PROGRAMME, content=files.file(PROGRAMME)),
+        *(Entry(name=name, content=files.file(track.file)) for name, track in named.items()),
         Entry(name="timeline.json", content=_timeline(recording, journal, named, handles)),
     ]
     made_at = recording.ended_at or house.clock.now()
     return Archive(recording_id=recording.id, entries=entries, made_at=made_at)
 
 
-async def _read_journal(directory: Path) -> Journal:
+async def _read_journal(files: Files) -> Journal:
     def read() -> Journal:
         try:
-            return parse(read_bytes(directory / JOURNAL))
+            return parse(files.file(JOURNAL).read())
         except FileNotFoundError:
             return Journal()
 
-    return await asyncio.to_thread(read)
+    return await in_store_thread(read)
 
 
-def _readable(directory: Path, tracks: tuple[TrackFile, ...]) -> list[TrackFile]:
+async def waveform_of(house: House, recording_id: UUID, points: int) -> list[int]:
+    """Exactly `points` peaks of a recording, 0 to 255; zeros without audio, nothing while the store is away."""
+
+    def read() -> list[int]:
+        try:
+            data = house.shelf.files(recording_id).file(PEAKS).read()
+        except FileNotFoundError:
+            data = b""
+        except StoreAway:
+            # Nobody can play it at this moment, and a timeline must not fail over a drawing.
+            return []
+        return list(waveform(data, points))
+
+    return await in_store_thread(read)
+
+
+def _readable(files: Files, tracks: tuple[TrackFile, ...]) -> list[TrackFile]:
     """Tracks with sound in them; a crash may have left one that never began."""
-    return [
-        track
-        for track in tracks
-        if _lies_inside(track.file)
-        and is_there(directory / track.file)
-        and whole_bytes(directory / track.file)
-    ]
+    return [track for track in tracks if _lies_inside(track.file) and _has_sound(files.file(track.file))]
+
+
+def _has_sound(track: Held) -> bool:
+    if track.is_spooled():
+        return bool(whole_bytes(track.path))
+    # What was torn had been cut off before it was carried away.
+    shelved = track.shelved()
+    return shelved is not None and shelved.size_bytes > 0
 
 
 def _lies_inside(file: str) -> bool:
@@ -134,14 +155,14 @@ def _lies_inside(file: str) -> bool:
 
 async def own_tracks(house: House, recording_id: UUID, account_id: UUID | None) -> list[Entry]:
     """The tracks of one speaker in one recording, for the speaker."""
-    directory = house.recording_dir(recording_id)
-    if not await asyncio.to_thread(is_there, directory / PROGRAMME):
+    files = house.shelf.files(recording_id)
+    if not await in_store_thread(files.file(PROGRAMME).is_there):
         return []
-    journal = await _read_journal(directory)
+    journal = await _read_journal(files)
     mine = tuple(track for track in journal.tracks if track.participant_id == str(account_id))
     return [
-        Entry(name=f"recordings/{recording_id}/own-voice-{number}.opus", content=directory / track.file)
-        for number, track in enumerate(await asyncio.to_thread(_readable, directory, mine), start=1)
+        Entry(name=f"recordings/{recording_id}/own-voice-{number}.opus", content=files.file(track.file))
+        for number, track in enumerate(await in_store_thread(_readable, files, mine), start=1)
     ]
 
 

@@ -65,8 +65,8 @@ async def _refunded(house: House, payment: Payment) -> None:
     async with change(house) as made:
         await made.space(payment.space_id)
         await Payment.filter(id=payment.id).update(state=PaymentState.REFUNDED, next_at=None)
-        ticket = await Ticket.get(id=payment.ticket_id)
-        if ticket.payment_id == payment.id and ticket.status is TicketStatus.CANCELED:
+        ticket = await Ticket.get_or_none(id=payment.ticket_id, payment_id=payment.id)
+        if ticket is not None and ticket.status is TicketStatus.CANCELED:
             ticket.status = TicketStatus.REFUNDED
             await ticket.save()
             kind, mine = NotificationKind.TICKET_REFUNDED, {ticket.account_id: ticket.id}

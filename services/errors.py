@@ -94,6 +94,7 @@ class RateLimited(SpacesError):
 
 # When to ask again while the database does not answer.
 DATABASE_RETRY_MS = 5000
+STORE_RETRY_MS = 2000
 
 
 class Unavailable(SpacesError):

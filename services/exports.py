@@ -1,6 +1,5 @@
 """Everything that is kept about a person, for that person. A new table about people must be told or left out here."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +11,8 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 
 from media.archive import Entry
-from media.plain import is_there
 from media.playlist import PROGRAMME
+from media.threads import in_store_thread
 from models.access_token import AccessToken
 from models.account import Account
 from models.appeal import Appeal
@@ -157,10 +156,10 @@ async def _programmes(house: House, account_id: UUID, now: datetime) -> list[Ent
     """The recordings of the person's Spaces that can be played; a review copy is for moderators alone."""
     hosted = await Recording.filter(host_id=account_id, status=RecordingStatus.AVAILABLE).order_by("id")
     return [
-        Entry(name=f"recordings/{one.id}/{PROGRAMME}", content=house.recording_dir(one.id) / PROGRAMME)
+        Entry(name=f"recordings/{one.id}/{PROGRAMME}", content=house.shelf.files(one.id).file(PROGRAMME))
         for one in hosted
         if visibility.is_playable(one, now)
-        and await asyncio.to_thread(is_there, house.recording_dir(one.id) / PROGRAMME)
+        and await in_store_thread(house.shelf.files(one.id).file(PROGRAMME).is_there)
     ]
 
 

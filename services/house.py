@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from media.engine import AudioEngine
+from media.shelf import Shelf
 from models.delivery import Channel
 from services.audit import AuditHead
 from services.bus import Bus
@@ -17,6 +18,7 @@ from services.deadline import Deadlines
 from services.inventory import Folders, Place
 from services.limits import RateLimiter
 from services.links import LinkSigner
+from services.objects import Objects
 from services.openid_keys import Providers
 from services.outbound import Outbound
 from services.payments import PaymentProvider
@@ -35,7 +37,7 @@ def _pass(_border: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """Built once at start-up and handed to every service. `recordings_dir` holds a folder a recording.
+    """Built once at start-up and handed to every service. `shelf` is where recordings lie.
 
     `payments` is None where every ticket is free, `providers` where nobody signs in at one. `findings` counts what the
     reconciler found since the start, by kind; `told` counts what subscriptions cost in looks, executions, messages.
@@ -57,7 +59,7 @@ class House:
     signer: Signer
     seals: Sealer
     outbound: Outbound
-    recordings_dir: Path
+    shelf: Shelf
     payments: PaymentProvider | None = None
     providers: Providers | None = None
     carriers: Mapping[Channel, Carrier] = field(default_factory=dict)
@@ -70,8 +72,14 @@ class House:
     @property
     def places(self) -> tuple[Place, ...]:
         """Every place that keeps something of recordings."""
-        return (Folders(self.recordings_dir),)
+        spool = Folders(self.shelf.spool)
+        return (spool,) if self.shelf.bucket is None else (spool, Objects(self.shelf, self.shelf.bucket))
+
+    @property
+    def recordings_dir(self) -> Path:
+        """A folder for each recording that is on this disk."""
+        return self.shelf.spool
 
     def recording_dir(self, recording_id: UUID) -> Path:
-        """Where every byte of one recording lives."""
+        """Where one recording is written."""
         return self.recordings_dir / str(recording_id)

@@ -98,7 +98,7 @@ def _expect_role(found: Participant) -> None:
 async def publish(house: House, token: str | None, space_id: UUID, offer_sdp: str) -> PublishAnswer:
     """Answer a WHIP offer of a host, co-host or speaker who has acknowledged the recording."""
     space, found = await _speaker(house, token, space_id)
-    if not participation.has_consented(house, space, found):
+    if not await participation.has_consented(house, space, found):
         raise ConsentRequired
     return await _open(house, space, found, house.engine.publish, offer_sdp, device=_device(token))
 

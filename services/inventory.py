@@ -42,6 +42,9 @@ class Place(Protocol):
     def left(self, recording_id: UUID) -> list[str]:
         """The names of what is there now, by looking."""
 
+    def held(self, recording_ids: Sequence[UUID]) -> dict[UUID, set[str]]:
+        """Of recordings, given in order, the files that can be read now, each by its last name."""
+
     def subjects(self) -> Iterator[tuple[str, UUID | None]]:
         """Every name at the top of this place, and the recording it belongs to; None: to none of ours."""
 
@@ -85,11 +88,19 @@ class Folders:
             return []
         return [path.relative_to(self._root).as_posix() for path in _files(folder)] or [folder.name]
 
+    def held(self, recording_ids: Sequence[UUID]) -> dict[UUID, set[str]]:
+        """A look into each folder."""
+        return {
+            one: {name.rpartition("/")[2] for name in found}
+            for one in recording_ids
+            if (found := self.left(one))
+        }
+
     def subjects(self) -> Iterator[tuple[str, UUID | None]]:
         """The entries of the recordings folder."""
         with os.scandir(self._root) as entries:
             for entry in entries:
-                yield entry.name, _uuid(entry.name)
+                yield entry.name, uuid_of(entry.name)
 
     def age(self, name: str, now: datetime) -> timedelta:
         """Since the last change of the folder; of one that is gone meanwhile, none."""
@@ -133,7 +144,8 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _uuid(name: str) -> UUID | None:
+def uuid_of(name: str) -> UUID | None:
+    """The recording that a folder of this name belongs to; None for one that is not ours."""
     try:
         found = UUID(name)
     except ValueError:

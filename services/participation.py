@@ -1,11 +1,12 @@
 """Being in a Space: joining, leaving, acknowledging, raising a hand."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from models.follow import Follow
 from models.participant import PUBLISHING_ROLES, Participant, ParticipantRole
+from models.recording import GONE, Recording, RecordingStatus
 from models.space import Platform, Space, SpaceState, SpeakerPolicy
 from models.space_event import SpaceEventKind
 from services.changes import Change, change
@@ -13,6 +14,7 @@ from services.entering import cut_audio, enter, go_out, mind_the_host, newcomer
 from services.errors import AlreadyEnded, Conflict, Forbidden, InvalidInput, NotLive, TicketRequired
 from services.house import House
 from services.links import Link, LinkKind
+from services.retention import status_at
 from services.viewers import Viewer
 from services.visibility import is_admitted, visible_space
 
@@ -133,7 +135,7 @@ async def acknowledge(house: House, viewer: Viewer, space_id: UUID, *, version: 
     account = viewer.signed_in()
     async with change(house) as made:
         space = await live_space(made, viewer, space_id)
-        if not space.recording_enabled:
+        if not asks_consent(await Recording.get_or_none(space_id=space.id), made.now):
             raise Conflict("This Space is not recorded. There is nothing to acknowledge.")
         if version != house.rules.consent_version:
             raise InvalidInput(
@@ -148,11 +150,16 @@ async def acknowledge(house: House, viewer: Viewer, space_id: UUID, *, version: 
     return found
 
 
-def has_consented(house: House, space: Space, participant: Participant) -> bool:
+def asks_consent(recording: Recording | None, now: datetime) -> bool:
+    """Whether speakers of a Space with this recording, if any, must acknowledge it: not once it is gone. Pure."""
+    return recording is not None and status_at(recording, now) not in {*GONE, RecordingStatus.PURGED}
+
+
+async def has_consented(house: House, space: Space, participant: Participant) -> bool:
     """Whether this participant's packets may be taken. A host consents by toggling."""
-    if not space.recording_enabled or participant.role is _ROLE.HOST:
+    if participant.role is _ROLE.HOST or participant.acknowledged_version == house.rules.consent_version:
         return True
-    return participant.acknowledged_version == house.rules.consent_version
+    return not asks_consent(await Recording.get_or_none(space_id=space.id), house.clock.now())
 
 
 async def raise_hand(house: House, viewer: Viewer, space_id: UUID, *, raised: bool) -> Participant:

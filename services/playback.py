@@ -9,6 +9,7 @@ from uuid import UUID
 from media.engine import EngineError, LiveWindow
 from media.mp4 import FRAGMENT_FRAMES, PART_FRAMES
 from media.playlist import first_number_at
+from media.shelf import Files
 from models.account import Account, Suspension
 from models.clip import Clip
 from models.fields import to_ms
@@ -37,12 +38,19 @@ class Stored:
 
     recording_id: UUID
     space_id: UUID
-    directory: Path
+    files: Files
     start_ms: int
     growing: bool
     listening_key: str
     # Of a clip: where it ends.
     end_ms: int | None = None
+    # Nobody gets a link past this server to a review copy.
+    is_sealed: bool = False
+
+    @property
+    def directory(self) -> Path:
+        """Where it is written while it grows."""
+        return self.files.folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +151,7 @@ def _stored(house: House, recording: Recording, link: Link, *, start_ms: int) ->
     return Stored(
         recording_id=recording.id,
         space_id=recording.space_id,
-        directory=house.recording_dir(recording.id),
+        files=house.shelf.files(recording.id),
         start_ms=start_ms,
         growing=recording.status in ICON_ON or recording.status is RecordingStatus.FINALIZING,
         listening_key=f"{link.viewer_id or 'anonymous'}:{int(link.expires_at.timestamp() * 1000)}",
@@ -170,7 +178,7 @@ def stored_for_feed(house: House, recording: Recording) -> Stored:
     return Stored(
         recording_id=recording.id,
         space_id=recording.space_id,
-        directory=house.recording_dir(recording.id),
+        files=house.shelf.files(recording.id),
         start_ms=recording.start_offset_ms,
         growing=False,
         listening_key="",
@@ -197,7 +205,7 @@ async def open_review(house: House, token: str) -> Stored:
         raise LinkGone
     if retention.status_at(recording, house.clock.now()) not in GONE:
         raise LinkGone
-    return _stored(house, recording, link, start_ms=0)
+    return replace(_stored(house, recording, link, start_ms=0), is_sealed=True)
 
 
 async def open_live(house: House, token: str) -> Stored | InMemory:

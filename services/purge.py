@@ -12,6 +12,7 @@ from uuid import UUID
 from tortoise.expressions import Q
 from tortoise.transactions import in_transaction
 
+from media.threads import in_store_thread
 from models.legal_hold import LegalHold
 from models.purge_receipt import PurgeReceipt
 from models.recording import GONE, Recording, RecordingStatus
@@ -66,7 +67,7 @@ async def purge(house: House, recording_id: UUID, owner: str, *, now: datetime) 
     """Destroy one recording that is leased to `owner` and due at `now`. False when it is not (any more)."""
     if not await _condemn(house, recording_id, owner, now):
         return False
-    await asyncio.to_thread(destroy, house, recording_id)
+    await in_store_thread(destroy, house, recording_id)
     document = await _sign(house, recording_id, owner)
     if document is None:
         return False
@@ -78,7 +79,7 @@ async def purge(house: House, recording_id: UUID, owner: str, *, now: datetime) 
 
 async def _condemn(house: House, recording_id: UUID, owner: str, now: datetime) -> bool:
     """The last look at the clocks, and what there is written down: a crash half-way does not lose it."""
-    found = await asyncio.to_thread(take_inventory, house.places, recording_id)
+    found = await in_store_thread(take_inventory, house.places, recording_id)
     house.border(Border.COUNTED)
     async with change(house):
         recording = await _leased(recording_id, owner)

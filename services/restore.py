@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from media.repair import finish
+from media.threads import in_store_thread
 from models.account import Account
 from models.audit_entry import AuditEntry
 from models.purge_receipt import PurgeReceipt
@@ -62,9 +63,9 @@ async def bury_the_dead(house: House) -> list[Finding]:
 
 
 async def _bury(house: House, receipt: Receipt, document: str) -> bool:
-    had_bytes = bool(await asyncio.to_thread(left_of, house.places, receipt.recording_id))
+    had_bytes = bool(await in_store_thread(left_of, house.places, receipt.recording_id))
     if had_bytes:
-        await asyncio.to_thread(destroy, house, receipt.recording_id)
+        await in_store_thread(destroy, house, receipt.recording_id)
     async with change(house) as made:
         locked = await made.recording(receipt.recording_id)
         if locked is None or locked[1].status is RecordingStatus.PURGED:

@@ -4,6 +4,7 @@ Everything here happens under the lock of the Space's row. The provider is asked
 and its answers may come late, twice, or in the wrong order: `settle` takes them as they come.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -80,10 +81,11 @@ async def purchase(house: House, viewer: Viewer, space_id: UUID, *, return_url: 
     """Hold a seat, or take it when it is free. Asking again is the same ticket and the same checkout."""
     back = _return_url(house, return_url)
     async with change(house) as made:
-        space, ticket, payment = await _reserve(house, made, viewer, space_id, return_url=back)
+        space, before = await _to_buy(made, viewer, space_id)
+        ticket, payment = await _reserve(house, made, viewer, space, copy(before), return_url=back)
     if payment is None or payment.checkout_url is not None:
         return Purchase(ticket=ticket, checkout_url=payment.checkout_url if payment else None)
-    return await _open_checkout(house, space, payment)
+    return await _open_checkout(house, space, payment, before)
 
 
 def _return_url(house: House, wanted: str | None) -> str:
@@ -99,23 +101,27 @@ def _return_url(house: House, wanted: str | None) -> str:
     return wanted
 
 
-async def _reserve(
-    house: House, made: Change, viewer: Viewer, space_id: UUID, *, return_url: str
-) -> tuple[Space, Ticket, Payment | None]:
+async def _to_buy(made: Change, viewer: Viewer, space_id: UUID) -> tuple[Space, Ticket | None]:
+    """The Space, locked, and the ticket for it that the viewer has had so far."""
     account = viewer.signed_in()
     await visible_space(viewer, space_id)
     space = await made.space(space_id)
     await _may_buy(space, account, made.now)
-    found = await Ticket.get_or_none(space_id=space.id, account_id=account.id)
+    return space, await Ticket.get_or_none(space_id=space.id, account_id=account.id)
+
+
+async def _reserve(
+    house: House, made: Change, viewer: Viewer, space: Space, found: Ticket | None, *, return_url: str
+) -> tuple[Ticket, Payment | None]:
     if found is not None:
         status = found.status_at(made.now)
         if status is TicketStatus.ISSUED:
-            return space, found, None
+            return found, None
         if status is TicketStatus.PENDING:
-            return space, found, await Payment.get(id=found.payment_id)
+            return found, await Payment.get(id=found.payment_id)
     if not await _has_seat(space, made.now):
         raise SoldOut
-    ticket = found or Ticket(id=new_id(), space_id=space.id, account_id=account.id)
+    ticket = found or Ticket(id=new_id(), space_id=space.id, account_id=viewer.signed_in().id)
     ticket.recording_promised, ticket.created_at = space.recording_enabled, made.now
     payment = await _order(house, space, ticket, made.now, return_url) if space.ticket_price_minor else None
     ticket.payment_id = payment.id if payment else None
@@ -125,7 +131,7 @@ async def _reserve(
     await _count(space)
     if payment is None:
         await _tell_issued(house, made, ticket)
-    return space, ticket, payment
+    return ticket, payment
 
 
 async def _tell_issued(house: House, made: Change, ticket: Ticket) -> None:
@@ -181,8 +187,8 @@ async def _order(house: House, space: Space, ticket: Ticket, now: datetime, retu
     )
 
 
-async def _open_checkout(house: House, space: Space, payment: Payment) -> Purchase:
-    """Ask the provider for a page to pay on. When it does not answer, the seat is given back."""
+async def _open_checkout(house: House, space: Space, payment: Payment, before: Ticket | None) -> Purchase:
+    """Ask the provider for a page to pay on. When it does not answer, the ticket is again as it was `before`."""
     order = Order(
         payment_id=payment.id,
         title=space.title,
@@ -197,19 +203,45 @@ async def _open_checkout(house: House, space: Space, payment: Payment) -> Purcha
         opened = await house.payments.open_checkout(order)
     except ProviderUnavailable as error:
         log.warning("checkout could not be opened", payment=str(payment.id), error=str(error))
-        await settle(house, Standing(payment_id=payment.id, state=CheckoutState.CLOSED))
+        await _take_back(house, payment, before)
         raise PaymentUnavailable(retry_after_ms=_RETRY_AFTER_MS) from error
     async with change(house) as made:
         await made.space(space.id)
-        payment, ticket = await Payment.get(id=payment.id), await Ticket.get(id=payment.ticket_id)
+        payment = await Payment.get(id=payment.id)
+        ticket = await Ticket.get_or_none(id=payment.ticket_id, payment_id=payment.id)
         payment.checkout_id, payment.checkout_url = opened.id, opened.url
-        if ticket.status is TicketStatus.CANCELED and payment.state is not PaymentState.PAID:
+        is_off = ticket is None or ticket.status is TicketStatus.CANCELED
+        if is_off and payment.state in {PaymentState.OPEN, PaymentState.CLOSED}:
             # Nobody is told of the page, and the next round closes it.
             payment.state, payment.next_at = PaymentState.OPEN, made.now
         await payment.save()
-    if ticket.status is TicketStatus.CANCELED:
+        if ticket is not None and is_off:
+            await _restore(ticket, before)
+    if ticket is None or is_off:
         raise Conflict("The purchase was called off meanwhile. Nothing was charged.")
     return Purchase(ticket=ticket, checkout_url=opened.url)
+
+
+async def _take_back(house: House, payment: Payment, before: Ticket | None) -> None:
+    """A purchase that failed. Its payment stays, closed: should a page have been made and paid, the money goes back."""
+    async with change(house) as made:
+        await made.space(payment.space_id)
+        payment = await Payment.get(id=payment.id)
+        if payment.state is not PaymentState.OPEN or payment.checkout_id is not None:
+            return  # the same purchase, asked for at the same time, got through
+        payment.state, payment.next_at = PaymentState.CLOSED, None
+        await payment.save()
+        ticket = await Ticket.get_or_none(id=payment.ticket_id, payment_id=payment.id)
+        if ticket is not None and ticket.status in {TicketStatus.PENDING, TicketStatus.CANCELED}:
+            await _restore(ticket, before)
+
+
+async def _restore(ticket: Ticket, before: Ticket | None) -> None:
+    """The ticket as it was before a purchase that failed; none, when there was none."""
+    if before is None or before.payment_id == ticket.payment_id:
+        await ticket.delete()
+    else:
+        await before.save(force_update=True)
 
 
 async def settle(house: House, standing: Standing) -> None:
@@ -220,20 +252,25 @@ async def settle(house: House, standing: Standing) -> None:
         return
     async with change(house) as made:
         space = await made.space(known.space_id)
-        payment, ticket = await Payment.get(id=known.id), await Ticket.get(id=known.ticket_id)
+        payment, ticket = await Payment.get(id=known.id), await Ticket.get_or_none(id=known.ticket_id)
         if standing.state is CheckoutState.PAID and payment.state in {PaymentState.OPEN, PaymentState.CLOSED}:
             payment.charge_id = standing.charge_id
             await _take_paid(house, made, space, payment, ticket)
         elif standing.state is CheckoutState.CLOSED and payment.state is PaymentState.OPEN:
             payment.state, payment.next_at = PaymentState.CLOSED, None
             await payment.save()
-            await Ticket.filter(id=ticket.id, payment_id=payment.id, status=TicketStatus.PENDING).update(
-                status=TicketStatus.CANCELED
-            )
+            mine = Ticket.filter(id=known.ticket_id, payment_id=payment.id, status=TicketStatus.PENDING)
+            await mine.update(status=TicketStatus.CANCELED)
 
 
-async def _take_paid(house: House, made: Change, space: Space, payment: Payment, ticket: Ticket) -> None:
+async def _take_paid(
+    house: House, made: Change, space: Space, payment: Payment, ticket: Ticket | None
+) -> None:
     """Money came in: the ticket is issued if there is a seat for it, else the money goes back."""
+    if ticket is None:
+        _owe(made, payment)
+        await payment.save()
+        return
     held = ticket.status_at(made.now) is TicketStatus.PENDING
     is_wanted = ticket.status is not TicketStatus.ISSUED and await _is_on_sale(space, made.now)
     is_wanted = is_wanted and await Account.exists(id=ticket.account_id, deleted_at=None)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from media.plain import StoreAway
 from models.recording import Recording, RecordingStatus
 from services import (
     accounts,
@@ -51,15 +52,27 @@ class Timetable:
         self._lost: set[UUID] = set()
 
     async def run(self) -> None:
-        """A round now and every `interval_s`; between them, whatever becomes due of Spaces. Until cancelled."""
+        """A round now and every `interval_s`; between them, whatever becomes due of Spaces. Until cancelled.
+
+        Two tasks: what a slow store or thousands of purges take must not hold up the end of a Space.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep(), name="keeping")
+            if self._owns_rooms:
+                group.create_task(self._attend(), name="attending")
+
+    async def _keep(self) -> None:
+        while True:
+            await self._kept_round()
+            await asyncio.sleep(self._interval_s)
+
+    async def _attend(self) -> None:
         with self._house.bus.listen(DEADLINES) as ear:
             while True:
-                await self.round()
+                await self._rooms_round()
                 until_s = self._house.clock.monotonic() + self._interval_s
                 while (left_s := until_s - self._house.clock.monotonic()) > 0:
-                    if not self._owns_rooms:
-                        await asyncio.sleep(left_s)
-                    elif await ear.wait(min(left_s, self._until_due_s())):
+                    if await ear.wait(min(left_s, self._until_due_s())):
                         await self._attempt(lambda: deadlines.look_ahead(self._house))
                     else:
                         await self._attempt(lambda: deadlines.settle(self._house))
@@ -67,9 +80,17 @@ class Timetable:
     async def round(self) -> None:
         """Do everything that is due."""
         if self._owns_rooms:
-            await self._attempt(lambda: deadlines.run(self._house))
-            await self._attempt(self._unfinished)
-            await self._attempt(lambda: rooms.sign_of_life(self._house))
+            await self._rooms_round()
+        await self._kept_round()
+
+    async def _rooms_round(self) -> None:
+        """What live Spaces wait for."""
+        await self._attempt(lambda: deadlines.run(self._house))
+        await self._attempt(self._unfinished)
+        await self._attempt(lambda: rooms.sign_of_life(self._house))
+
+    async def _kept_round(self) -> None:
+        """What is kept, and what is forgotten."""
         await self._attempt(self._house.policies.refresh)
         await self.clocks()
         if self._lost:
@@ -106,7 +127,20 @@ class Timetable:
         """After an outage also what has only just expired."""
         now = self._vouched()
         while leased := await purge.claim(self._house, self._owner, now=now, most=_BATCH):
-            await self._each(leased, lambda one: purge.purge(self._house, one, self._owner, now=now))
+            for one in leased:
+                if not await self._purge(one, now=now):
+                    return
+
+    async def _purge(self, one: UUID, *, now: datetime) -> bool:
+        """False while the store is away: the next round tries again, and every other job of this one has its turn."""
+        try:
+            await again(lambda: purge.purge(self._house, one, self._owner, now=now))
+        except StoreAway as error:
+            log.warning("the store is away: purges wait", subject=str(one), reason=str(error))
+            return False
+        except Exception:
+            log.exception("job failed", subject=str(one))
+        return True
 
     def _vouched(self) -> datetime:
         """The time by which something is destroyed; a leap of the wall clock is told."""
@@ -123,6 +157,8 @@ class Timetable:
             return
         self._reconciled_at_s = now_s
         findings = await reconcile.reconcile(self._house)
+        if any(one.kind == reconcile.STORE_AWAY for one in findings):
+            self._reconciled_at_s = None
         self._lost = {UUID(one.subject) for one in findings if one.kind == reconcile.WITHOUT_BYTES}
         self._tell(findings)
 
@@ -143,5 +179,7 @@ class Timetable:
     async def _attempt(self, job: Callable[[], Awaitable[Any]], subject: UUID | None = None) -> None:
         try:
             await again(job)
+        except StoreAway as error:
+            log.warning("the store is away: a job waits", reason=str(error))
         except Exception:
             log.exception("job failed", subject=str(subject) if subject else None)

@@ -10,7 +10,16 @@ import structlog
 from graphql import GraphQLError
 from tortoise.exceptions import OperationalError
 
-from services.errors import DATABASE_RETRY_MS, ErrorCode, InvalidInput, RateLimited, SpacesError, Unavailable
+from media.plain import StoreAway
+from services.errors import (
+    DATABASE_RETRY_MS,
+    STORE_RETRY_MS,
+    ErrorCode,
+    InvalidInput,
+    RateLimited,
+    SpacesError,
+    Unavailable,
+)
 
 log = structlog.get_logger("api.graphql")
 
@@ -107,10 +116,13 @@ def field_error_json(error: GraphQLError) -> ErrorJson:
 
 
 def expected(error: BaseException) -> SpacesError | None:
-    """What clients are meant to see of an exception; None for a bug. A database that is away is no bug."""
+    """What clients are meant to see of an exception; None for a bug. A database or store that is away is none."""
     if isinstance(error, OperationalError):
         log.error("the database does not answer", reason=str(error))
         return Unavailable(retry_after_ms=DATABASE_RETRY_MS)
+    if isinstance(error, StoreAway):
+        log.error("the store does not answer", reason=str(error))
+        return Unavailable(retry_after_ms=STORE_RETRY_MS)
     return error if isinstance(error, SpacesError) else None
 
 

@@ -56,7 +56,7 @@ async def _page(town: Town, url: str, status: int = 200) -> Page:
     return page
 
 
-async def _card(person: Person, want: str = "url") -> Any:
+async def card_of(person: Person, want: str = "url") -> Any:
     answer = await person.read(f"{{ timeline(first: 1) {{ edges {{ node {{ {want} }} }} }} }}")
     return answer["timeline"]["edges"][0]["node"]
 
@@ -64,7 +64,7 @@ async def _card(person: Person, want: str = "url") -> Any:
 async def test_a_page_shows_title_host_and_player_without_a_script(city: Town) -> None:
     host = await city.person("mira_page")
     await recorded(city, host)
-    url = (await _card(host))["url"]
+    url = (await card_of(host))["url"]
     page = await _page(city, url)
     assert "A talk" in page.said
     assert "Hosted by Mira_Page" in page.said
@@ -89,7 +89,7 @@ async def test_oembed_gives_a_player_that_any_page_may_frame(city: Town) -> None
     host = await city.person()
     await host.do("updateAccount", name='Mira "&" <b>')
     await recorded(city, host)
-    url = (await _card(host))["url"]
+    url = (await card_of(host))["url"]
     (link,) = [
         one for one in (await _page(city, url)).all("link") if one.get("type") == "application/json+oembed"
     ]
@@ -115,7 +115,7 @@ async def test_oembed_gives_a_player_that_any_page_may_frame(city: Town) -> None
 async def test_oembed_keeps_within_what_it_is_asked_for(city: Town) -> None:
     host = await city.person()
     await host.new_space()
-    url = (await _card(host))["url"]
+    url = (await card_of(host))["url"]
 
     async def asked(**given: str) -> Any:
         return await city.http.get("/oembed", params={"url": url, **given})
@@ -174,7 +174,7 @@ async def test_a_tombstone_says_why(city: Town, end: str) -> None:
     if end == "purged":
         city.clock.move(timedelta(days=31))
         await city.round()
-    for url in ((await _card(host))["url"], shared["item"]["url"], clip["item"]["url"]):
+    for url in ((await card_of(host))["url"], shared["item"]["url"], clip["item"]["url"]):
         for address in (url, url.replace("/cards/", "/embed/")):
             page = await _page(city, address)
             assert words[end] in page.said
@@ -209,7 +209,7 @@ async def test_the_page_of_a_clip_plays_the_clip(city: Town) -> None:
 async def test_a_page_of_a_space_says_where_it_is(city: Town) -> None:
     host = await city.person()
     space = await host.new_space()
-    url = (await _card(host))["url"]
+    url = (await card_of(host))["url"]
     assert "not started yet" in (await _page(city, url)).said
     await host.do("startSpace", spaceId=space["id"])
     live = await _page(city, url)
@@ -218,4 +218,4 @@ async def test_a_page_of_a_space_says_where_it_is(city: Town) -> None:
     assert "was not recorded" in (await _page(city, url)).said
     off = await host.new_space()
     await host.do("cancelSpace", spaceId=off["id"])
-    assert "called off" in (await _page(city, (await _card(host))["url"])).said
+    assert "called off" in (await _page(city, (await card_of(host))["url"])).said

@@ -3,15 +3,18 @@ that comes back with an entity tag gets."""
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urljoin
 
+import httpx
 import pytest
 
 from media.playlist import first_number_at
 from models.fields import to_ms
 from tests.media.publisher import tone
 from tests.product.player import read_playlist
-from tests.product.town import Person, Town
+from tests.product.test_card_pages import Page, card_of
+from tests.product.town import Person, Town, open_town
 from tests.product.voices import recorded
 
 NEVER = {403, 404}
@@ -156,3 +159,32 @@ async def test_a_trim_makes_other_bytes_of_what_listeners_get_and_not_of_the_hos
     assert {name for name in links if before[name] != after[name]} == {"playlist", "bytes"}
     resumed = await town.fetch(links["bytes"], Range="bytes=100-", **{"If-Range": before["bytes"] or ""})
     assert resumed.status_code == 200
+
+
+async def test_below_a_path_every_address_of_a_page_leads_back_through_the_proxy(tmp_path: Path) -> None:
+    base = "https://spaces.example/base/"
+    async with open_town(tmp_path / "data", quiet=True, public_url=base) as town:
+        host = await town.person("mira")
+        space_id = await host.live_space(record=True)
+        await host.do("endSpace", spaceId=space_id)
+        card = str((await card_of(host))["url"])
+        assert card.startswith(base)
+
+        async def through_proxy(url: str) -> httpx.Response:
+            return await town.fetch("/" + url.removeprefix(base))
+
+        for url in (card, card.replace("/cards/", "/embed/"), f"{base}timeline", base, f"{base}people/mira"):
+            answer = await through_proxy(url)
+            policy = answer.headers["content-security-policy"]
+            for kind in ("media-src", "style-src", "img-src"):
+                assert f"{kind} 'self' https://spaces.example;" in policy
+            page = Page(answer.text)
+            named = [str(value) for _, attrs in page.elements for name in ("src", "href")
+                     if (value := attrs.get(name)) is not None]  # fmt: skip
+            assert len(named) > 2
+            assert all(one.startswith(base) for one in named), named
+            for source in {one for one in named if "/media/" in one or "/assets/" in one or "/oembed" in one}:
+                assert (await through_proxy(source)).status_code == 200
+        assert "cannot run under a path" in (await through_proxy(base)).text
+        graphql = await town.fetch("/graphql", Accept="text/html")
+        assert f"{base}graphql" in graphql.text

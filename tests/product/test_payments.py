@@ -244,13 +244,40 @@ async def test_a_provider_that_is_away_is_told_honestly_and_holds_no_seat(box: B
     assert [one["code"] for one in payload["errors"]] == ["PAYMENT_UNAVAILABLE"]
     assert payload["errors"][0]["retryAfterMs"] > 0
     assert payload["ticket"] is payload["checkoutUrl"] is None
+    mine = "{ viewer { tickets(first: 5) { edges { node { id status createdAt } } } } }"
+    assert (await buyer.read(mine))["viewer"]["tickets"]["edges"] == []
+    assert await box.status(buyer, space_id) is None
     box.stripe.down, box.stripe.mute = False, True
     assert await buyer.refused("purchaseTicket", spaceId=space_id) == "PAYMENT_UNAVAILABLE"
+    assert await box.status(buyer, space_id) is None
     box.stripe.mute = False
     url = await box.checkout(other, space_id)
     assert await buyer.refused("purchaseTicket", spaceId=space_id) == "SOLD_OUT"
     await box.tell(box.stripe.pay(url))
-    assert (await box.status(buyer, space_id), await box.status(other, space_id)) == ("CANCELED", "ISSUED")
+    assert (await box.status(buyer, space_id), await box.status(other, space_id)) == (None, "ISSUED")
+    # The page that was made, and told to nobody, is paid all the same.
+    (unheard,) = [one["url"] for one in box.stripe.sessions.values() if one["url"] != url]
+    await box.tell(box.stripe.pay(unheard))
+    async with asyncio.timeout(PATIENCE_S):
+        while not box.stripe.refunds:
+            await asyncio.sleep(0.02)
+    assert (await box.status(buyer, space_id), await box.sold(space_id)) == (None, 1)
+
+
+async def test_a_purchase_that_fails_leaves_the_ticket_of_before_as_it_was(box: Box) -> None:
+    buyer, space_id = await box.town.person(), await box.space()
+    await box.checkout(buyer, space_id)
+    box.move(HOLD)
+    want = "viewerTicket { id status createdAt }"
+    before = await buyer.space(space_id, want)
+    assert before["viewerTicket"]["status"] == "CANCELED"
+    box.stripe.down = True
+    box.move(HOLD)
+    assert await buyer.refused("purchaseTicket", spaceId=space_id) == "PAYMENT_UNAVAILABLE"
+    assert await buyer.space(space_id, want) == before
+    box.stripe.down = False
+    await box.buy(buyer, space_id)
+    assert await box.status(buyer, space_id) == "ISSUED"
 
 
 async def test_canceling_refunds_every_holder_even_when_the_provider_is_away_at_first(box: Box) -> None:

@@ -9,6 +9,7 @@ import pytest
 from media.local import MAX_SESSIONS_PER_PARTICIPANT
 from tests.media.test_offer import AUDIO, HEAD
 from tests.product.town import Place, Town, open_town
+from tests.product.whip import ask_to_speak
 
 FRAGMENT = """a=ice-ufrag:{ufrag}\r
 a=ice-pwd:pppppppppppppppppppppp\r
@@ -150,3 +151,26 @@ async def test_one_person_has_at_most_four_sessions_in_a_space(place: Place) -> 
     assert refused.json()["errors"][0]["extensions"]["code"] == "CAPACITY_REACHED"
     await place.town.http.delete(first.headers["Location"], headers=place.headers)
     assert (await post(place, "whip")).status_code == 201
+
+
+@pytest.mark.parametrize("gone", ["deleted", "taken_down"])
+async def test_once_the_recording_is_gone_a_live_space_asks_for_no_consent(town: Town, gone: str) -> None:
+    host, guest, moderator = await town.person(), await town.person(), await town.moderator()
+    space_id = await host.live_space(record=True)
+    await ask_to_speak(guest, host, space_id)
+    place = await guest.join(space_id)
+    assert (await post(place, "whip")).status_code == 403
+    assert (await guest.space(space_id, "consent { version }"))["consent"] is not None
+
+    recording_id = (await host.recording(space_id, "id"))["id"]
+    if gone == "deleted":
+        await host.do("deleteRecording", recordingId=recording_id)
+    else:
+        await moderator.do(
+            "reviewRecording", recordingId=recording_id, decision="VIOLATION", note="Not to be heard."
+        )
+    assert (await guest.space(space_id, "consent { version }"))["consent"] is None
+    assert await guest.refused("acknowledgeRecording", spaceId=space_id, consentVersion="1") == "CONFLICT"
+    assert (await post(place, "whip")).status_code == 201
+    await host.do("endSpace", spaceId=space_id)
+    assert (await guest.space(space_id, "consent { version }"))["consent"] is None

@@ -1,0 +1,198 @@
+"""An embedded installation moves to PostgreSQL and an object store, and nobody who uses it loses anything."""
+
+import asyncio
+import hashlib
+import io
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from api.move_command import FILE, NothingToMove, move
+from models import database, moving
+from models.fields import to_ms
+from models.recording import Recording, RecordingStatus
+from models.space import Space, SpaceState
+from services.changes import new_id
+from tests.product.court import ROOT
+from tests.product.databases import databases
+from tests.product.quiet_engine import write_recording
+from tests.product.s3 import ObjectStore, object_store
+from tests.product.town import PATIENCE_S, MovableClock, Person, open_town, settings_for
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[ObjectStore]:
+    with object_store() as opened:
+        yield opened
+
+
+def rows_of(file: Path, table: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(file)) as rows:
+        return rows.execute(f'SELECT * FROM "{table}"').fetchall()
+
+
+async def played(person: Person, space_id: str) -> bytes:
+    made = await person.recording(space_id, "playback { url }")
+    whole = await person.town.fetch(made["playback"]["url"].replace("index.m3u8", "programme.mp4"))
+    assert whole.status_code == 200
+    return whole.content
+
+
+@pytest.mark.sqlite_file
+@pytest.mark.long
+async def test_an_installation_that_moved_knows_its_people_and_plays_its_recordings(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    folder = tmp_path / "data"
+    bucket = store.bucket()
+    async with open_town(folder, quiet=True) as town:
+        host, guest = await town.person("host"), await town.person("guest")
+        await guest.do("follow", userId=host.id)
+        space_id = await host.live_space(record=True)
+        await host.do("endSpace", spaceId=space_id)
+        await guest.do("shareSpace", spaceId=space_id, comment='"quoted" \\ and ünïcode')
+        await town.round()
+        before = await played(host, space_id)
+    tables = {table.name: len(rows_of(folder / FILE, table.name)) for table in await moving.tables()}
+    assert tables["follow"] == 1
+
+    with databases.on("postgres"):
+        settings = settings_for(folder, 1, database_url=databases.url(folder), **store.settings(bucket))
+        assert await move(settings, Console(file=io.StringIO()))
+        assert not (folder / FILE).exists()
+        moved = {name: databases.read(folder, f"SELECT count(*) FROM {name}")[0][0] for name in tables}
+        assert moved == tables
+
+        async with open_town(folder, quiet=True, **store.settings(bucket)) as town:
+            again = Person(town, token=host.token, id=host.id, handle="host")
+            assert await played(again, space_id) == before
+            other = await again.live_space(record=True)
+            await again.do("endSpace", spaceId=other)
+            seen = await Person(town, token=guest.token).read(
+                "query { timeline(first: 10) { edges { node { comment } } } }"
+            )
+            assert len(seen["timeline"]["edges"]) == 3
+
+
+async def test_recordings_alone_move_into_a_store_and_the_data_folder_keeps_its_copies_until_they_are_served(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    folder, bucket = tmp_path / "data", store.bucket()
+    await make_recordings(folder, 3)
+    told = Console(file=io.StringIO())
+    with pytest.raises(NothingToMove):
+        await move(settings_for(folder, 1), told)
+
+    assert await move(settings_for(folder, 1, **store.settings(bucket)), told)
+
+    assert len(store.keys(bucket)) == 3 * 5
+    assert len(list((folder / "recordings").iterdir())) == 3
+    async with open_town(folder, quiet=True, **store.settings(bucket)):
+        async with asyncio.timeout(PATIENCE_S):
+            while list((folder / "recordings").iterdir()):
+                await asyncio.sleep(0.02)
+        assert len(store.keys(bucket)) == 3 * 5
+
+
+async def make_recordings(folder: Path, count: int) -> None:
+    """So many recordings that are over, with tiny files, and their Spaces."""
+    clock = MovableClock()
+    settings = settings_for(folder, 1)
+    template = folder / "recordings" / "template"
+    now = clock.now()
+    facts = write_recording(template, at_ms=to_ms(now))
+    await database.connect(settings.database)
+    spaces, recordings = [], []
+    for number in range(count):
+        space = Space(
+            id=new_id(), host_id=new_id(), title=f"Talk {number}", state=SpaceState.ENDED,
+            created_at=now, ended_at=now,
+        )  # fmt: skip
+        recording = Recording(
+            id=new_id(), space_id=space.id, host_id=space.host_id, status=RecordingStatus.AVAILABLE,
+            created_at=now + timedelta(milliseconds=number), started_at=now, ended_at=now,
+            expires_at=now + timedelta(days=30), policy_version=1, duration_ms=facts.duration_ms,
+            size_bytes=facts.size_bytes, gaps=[{"from_ms": number, "to_ms": number + 1, "cause": "RESTART"}],
+        )  # fmt: skip
+        spaces.append(space)
+        recordings.append(recording)
+        shutil.copytree(template, folder / "recordings" / str(recording.id))
+    shutil.rmtree(template)
+    await Space.bulk_create(spaces, batch_size=500)
+    await Recording.bulk_create(recordings, batch_size=500)
+    await database.close()
+
+
+async def moving_process(folder: Path, environment: dict[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api.cli", "move"),
+        env={**os.environ, **environment, "SPACES_DATA_DIR": str(folder), "PYTHONWARNINGS": "error"},
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+@pytest.mark.sqlite_file
+@pytest.mark.starts_processes
+@pytest.mark.long
+@pytest.mark.parametrize("count", [200, 10_000])
+@pytest.mark.usefixtures("patience")
+async def test_a_move_that_is_killed_goes_on_and_brings_every_row_and_byte(
+    tmp_path: Path, store: ObjectStore, count: int
+) -> None:
+    folder, bucket = tmp_path / "data", store.bucket()
+    await make_recordings(folder, count)
+    with databases.on("postgres"):
+        settings = settings_for(folder, 1, database_url=databases.url(folder), **store.settings(bucket))
+        environment = {
+            "SPACES_DATABASE_URL": settings.database,
+            "SPACES_STORE_URL": settings.store_url,
+            "SPACES_STORE_ENDPOINT": settings.store_endpoint,
+            "SPACES_STORE_KEY_ID": "test",
+            "SPACES_STORE_SECRET": "secret",
+        }
+        store.tell("count")
+        first = await moving_process(folder, environment)
+        while int(store.tell("count")) == 0:
+            assert first.returncode is None
+            await asyncio.sleep(0.05)
+        requests = 0
+        while requests < count * 4:
+            assert first.returncode is None
+            await asyncio.sleep(0.05)
+            requests += int(store.tell("count"))
+        first.send_signal(signal.SIGKILL)
+        await first.communicate()
+
+        second = await moving_process(folder, environment)
+        printed, _ = await second.communicate()
+        assert second.returncode == 0, printed.decode()
+
+        ids = sorted(str(row[0]) for row in databases.read(folder, "SELECT id FROM recording"))
+        gaps = databases.read(folder, "SELECT count(DISTINCT gaps::text) FROM recording")[0][0]
+    assert (len(ids), gaps) == (count, count)
+    kept = {
+        page["Key"].removeprefix("talks/"): page["ETag"].strip('"')
+        for found in store.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        for page in found["Contents"]
+    }
+    spool = folder / "recordings"
+    local = {
+        path.relative_to(spool).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in spool.rglob("*")
+        if path.is_file()
+    }
+    manifests = {name for name in kept if name.endswith("/manifest.json")}
+    assert {name: digest for name, digest in kept.items() if name not in manifests} == local
+    assert sorted(name.partition("/")[0] for name in manifests) == ids
