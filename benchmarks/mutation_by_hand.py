@@ -1,7 +1,7 @@
 """Two mutations as bare transactions behind an endpoint written by hand: what nobody can do with less.
 
-`python -m benchmarks.mutation_by_hand FOLDER PORT [URL]` serves until it is ended. It signs people in as the product does,
-looks whether the Space is theirs to change or to see, and writes the rows that the product writes, by the same
+`python -m benchmarks.mutation_by_hand FOLDER PORT [URL]` serves until it is ended. It signs people in as the product
+does, looks whether the Space is theirs to change or to see, and writes the rows that the product writes, by the same
 driver and in one transaction. It knows no other mutation, checks no text, wakes nobody and takes no other into account.
 """
 
@@ -78,7 +78,7 @@ async def update(house: House, viewer: Viewer, space_id: UUID, title: str) -> No
         await _run(
             connection,
             f'INSERT INTO "search_word" ("kind","subject_id","word") VALUES {marks}',
-            *values,  # noqa: S608
+            *values,
         )
         await _run(connection, _EVENT, key, number, "UPDATED", at, False, "{}")
         cards = 'SELECT "id","author_id","host_id" FROM "timeline_item" WHERE "space_id" = ?'

@@ -18,7 +18,7 @@ from models.lookup import blocks_of, by_keys
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.together import Part, fetch
-from services import clips, deadlines, recordings, retention, visibility
+from services import clips, deadlines, recordings, retention, suspension, visibility
 from services.errors import Forbidden, NotFound, RecordingNotAvailable, Unavailable
 from services.house import House
 from services.links import BadLink, Link, LinkKind, anonymous_id, origin_of
@@ -121,13 +121,14 @@ async def _viewer(house: House, link: Link) -> Viewer:
     """The one the link was made for. Raises LinkGone when they may see nothing any more."""
     if link.viewer_id is None:
         return Viewer()
-    return _welcome(house, await Account.get_or_none(id=link.viewer_id))
+    return _welcome(house, link, await Account.get_or_none(id=link.viewer_id))
 
 
-def _welcome(house: House, account: Account | None) -> Viewer:
+def _welcome(house: House, link: Link, account: Account | None) -> Viewer:
     if account is None or account.deleted_at is not None:
         raise LinkGone
-    if account.suspended_at(house.clock.now()) is Suspension.ACCOUNT:
+    is_suspended = account.suspended_at(house.clock.now()) is Suspension.ACCOUNT
+    if is_suspended and link.kind not in suspension.LINKS:
         raise LinkGone
     return Viewer(account=account)
 
@@ -147,7 +148,7 @@ async def _viewer_and_recording(house: House, link: Link) -> tuple[Viewer, Recor
     async def known(_part: Part) -> list[Block]:
         return blocks
 
-    viewer = _welcome(house, accounts[0] if accounts else None)
+    viewer = _welcome(house, link, accounts[0] if accounts else None)
     await viewer.hidden(known)
     return viewer, found[0]
 

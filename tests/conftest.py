@@ -20,6 +20,7 @@ PROGRAMS = {
     "needs_strace": ("strace",),
     "needs_nginx": ("nginx",),
     "needs_systemd": ("systemd-analyze",),
+    "needs_webkit": ("WebKitWebDriver",),
 }
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
