@@ -24,6 +24,7 @@ from services.viewers import Viewer
 # Messages after which other tasks get their turn: some 0.5 ms.
 _TOLD_IN_A_ROW = 64
 _THE_LAST = THE_LAST.encode()
+_READING_ALONE = 16
 
 
 class Sink(Protocol):
@@ -64,6 +65,9 @@ class Fanout:
 
     def __init__(self) -> None:
         self._lines: dict[Stream, Line] = {}
+        # When all come at once, after a restart for instance, few are read for at a time: what that takes of memory
+        # is never given back.
+        self.turns = asyncio.Semaphore(_READING_ALONE)
 
     def join(self, followed: Followed, sink: Sink) -> "Follower":
         """A follower, who is told nothing before `follow`."""
@@ -131,7 +135,8 @@ class Follower:
         following = self._followed.following
         stream = following.stream()
         self._mind_blocks()
-        look = await stream.begin(self.house, self.viewer, following.after)
+        async with self._fanout.turns:
+            look = await stream.begin(self.house, self.viewer, following.after)
         attended = stream.attended(self.house, self.viewer)
         attended.__enter__()
         self._attended, self._stream = attended, stream
@@ -146,7 +151,9 @@ class Follower:
     async def _hear(self, look: Look) -> None:
         for event in look.events:
             await self._sink.ready()
-            await self._sink.send(await self._body(event, self.viewer.afresh()))
+            async with self._fanout.turns:
+                body = await self._body(event, self.viewer.afresh())
+            await self._sink.send(body)
             self.house.told["messages"] += 1
             self.place, self.cursor = event.place, event.cursor
         self.place = max(self.place, look.place)
