@@ -95,6 +95,8 @@ async def test_a_backup_of_a_running_server_is_a_whole_server_in_an_empty_folder
 
     assert status == 0, printed
     assert printed.rstrip().endswith("0 of them for you to look into.")
+    # Also of the receipts that are yet to come, for their journal may be all that a lost machine leaves.
+    assert (folder / "keys" / "receipts-1.jwk").is_file()
     assert {path.stat().st_mode & 0o777 for path in (elsewhere / "keys").iterdir()} == {0o600}
     async with reopened(elsewhere, court) as again:
         assert await plays(again, recording_id) == heard
