@@ -53,6 +53,7 @@ async def settle(page: Page, name: str) -> None:
         await page.get_by_role("button", name="Play Recording").first.click()
         await expect(page.locator('.player[data-phase="playing"]')).to_be_visible(timeout=20_000)
         await page.get_by_label("Position", exact=True).fill("14000")
+        await expect(page.get_by_role("article").get_by_role("button", name="Pause").first).to_be_visible()
     if name == "recordings":
         await page.get_by_role("button", name="Trim").first.click()
         await page.get_by_label("Start of the recording").fill("6000")
