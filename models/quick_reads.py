@@ -35,7 +35,7 @@ class QuickReads:
         self._shunned: dict[str, float] = {}
 
     async def rows(self, query: str, values: Sequence[Any] | None) -> list[sqlite3.Row] | None:
-        """What a SELECT gives; None when it is the thread's, be it for its length or for an error that it shall tell."""
+        """What a SELECT gives; None when it is the thread's, be it too long or an error that it shall tell."""
         began = perf_counter()
         if self._shunned and self._is_shunned(query, began):
             return None
