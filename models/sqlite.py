@@ -60,7 +60,8 @@ class _Context(SqliteTransactionContext):
 
 
 # As they are without whoever watches statements, who would see them twice.
-_query, _query_dict = StockClient.execute_query, StockClient.execute_query_dict
+_query: Any = StockClient.execute_query
+_query_dict: Any = StockClient.execute_query_dict
 
 
 class SqliteClient(StockClient):
@@ -74,14 +75,14 @@ class SqliteClient(StockClient):
         """Rows, and how many there are or were changed."""
         rows = await self._read(query, values)
         if rows is None:
-            return await _query(self, query, values)
+            return cast(tuple[int, Sequence[dict[Any, Any]]], await _query(self, query, values))
         return len(rows), cast(Sequence[dict[Any, Any]], rows)
 
     async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[Any, Any]]:
         """Rows as dicts."""
         rows = await self._read(query, values)
         if rows is None:
-            return await _query_dict(self, query, values)
+            return cast(list[dict[Any, Any]], await _query_dict(self, query, values))
         return list(map(dict, rows))
 
     async def close(self) -> None:
