@@ -40,9 +40,9 @@ from api.pieces import PieceRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
 from media.launch import Launched
-from models import database
+from models import database, notify
 from schema.build import build_schema
-from services import attendance, rooms
+from services import attendance, rooms, wakes
 from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock, SystemClock
@@ -251,6 +251,8 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             asyncio.create_task(postman.run(), name="postman"),
             asyncio.create_task(courier.run(), name="courier"),
         ]
+        if notify.is_heard(settings.database):
+            tasks.append(asyncio.create_task(wakes.hear(house.bus, settings.database), name="wake-ups"))
         stack.push_async_callback(_cancel, tasks)
         control = ControlSocket(settings.data_dir.absolute(), engine)
         stack.push_async_callback(control.close)

@@ -45,17 +45,22 @@ def connection(url: str) -> dict[str, Any]:
     return {"engine": "models.postgres", "credentials": {**defaults, "server_settings": settings, **found}}
 
 
+async def connect_alone(url: str) -> Any:
+    """A connection beside the pool. Raises OperationalError."""
+    found = connection(url)["credentials"]
+    wanted = {
+        name: found[name] for name in ("host", "port", "user", "password", "database", "ssl") if name in found
+    }
+    return await _told(asyncpg.connect(timeout=_CONNECT_S, **wanted))
+
+
 @asynccontextmanager
 async def migrating(url: str) -> AsyncIterator[None]:
     """Keep other processes from migrating the same database until the end of the block."""
     if not url.startswith(SCHEMES):
         yield
         return
-    found = connection(url)["credentials"]
-    wanted = {
-        name: found[name] for name in ("host", "port", "user", "password", "database", "ssl") if name in found
-    }
-    held = await _told(asyncpg.connect(timeout=_CONNECT_S, **wanted))
+    held = await connect_alone(url)
     try:
         await held.execute("SELECT pg_advisory_lock($1, $2)", *MIGRATION)
         yield
