@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from api.app import MediaStarter, build
 from api.graphql.protocol import server_options
@@ -60,7 +61,7 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
     return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """One whose full garbage collections, which stop the loop, are short."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -72,12 +73,10 @@ class _Server(uvicorn.Server):
         gc.set_threshold(700, 10, 3)
 
 
-def serve(settings: Settings, launched: Launched) -> None:
-    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone."""
-    configure_logs(settings, "server")
-    built = build(settings, start_engine=MediaStarter(settings, launched))
+def server_of(settings: Settings, app: Starlette, **more: Any) -> Server:
+    """What serves an application, with limits and names as the settings have them."""
     config = uvicorn.Config(
-        built.app,
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -88,6 +87,14 @@ def serve(settings: Settings, launched: Launched) -> None:
         server_header=False,
         timeout_graceful_shutdown=1,
         **server_options(settings.limits()),
+        **more,
     )
     gc.enable()
-    _Server(config).run()
+    return Server(config)
+
+
+def serve(settings: Settings, launched: Launched) -> None:
+    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone."""
+    configure_logs(settings, "server")
+    built = build(settings, start_engine=MediaStarter(settings, launched))
+    server_of(settings, built.app).run()
