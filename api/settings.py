@@ -6,7 +6,12 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from api.guard_settings import GuardSettings
 from api.ice import IceLink
@@ -30,6 +35,11 @@ class Settings(GuardSettings, WebhookSettings):
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
 
+    secrets_dir: str = Field(
+        default="",
+        description="Folder of files that are each named like a setting (spaces_database_url) and hold its value: for"
+        " passwords and keys, which an environment shows to many. The environment goes before a file.",
+    )
     data_dir: Path = Field(
         default=Path("data"),
         description="Folder of database, keys, logs and recordings. Whoever reads it hears everything.",
@@ -233,6 +243,20 @@ class Settings(GuardSettings, WebhookSettings):
     mail_from: str = Field(
         default="", description="The sender of mails; default spaces@ the host of the public address."
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (there is no such file)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (its folder is a setting)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then files of secrets."""
+        folder = {**env_settings(), **init_settings()}.get("secrets_dir")
+        files = [SecretsSettingsSource(settings_cls, secrets_dir=folder)] if folder else []
+        return init_settings, env_settings, *files
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "Settings":
