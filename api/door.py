@@ -1,7 +1,8 @@
 """Who comes in: from bearer token to viewer."""
 
 import asyncio
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tortoise.exceptions import OperationalError
@@ -10,9 +11,11 @@ from api.graphql.door import Asked, Kind
 from schema.context import Context
 from services import accounts, deadlines, identities, tokens
 from services.bus import person_topic
-from services.errors import DATABASE_RETRY_MS, Unavailable
+from services.errors import DATABASE_RETRY_MS, Forbidden, Unavailable
 from services.house import House
 from services.viewers import Viewer
+
+_SOONEST_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,36 @@ class HouseVisit:
         except OperationalError:
             return True
 
+    def may_call(self, mutations: Iterable[str]) -> bool:
+        """Whether the scopes of the token, if it is one, open these mutations."""
+        try:
+            for name in mutations:
+                tokens.check_mutation(self.viewer, name)
+        except Forbidden:
+            return False
+        return True
+
     def check_kind(self, kind: Kind) -> None:
         """Raise Forbidden for a query or subscription by a token that may not read."""
         if kind is not Kind.MUTATION:
             tokens.check_read(self.viewer)
 
     async def rest(self, seconds: float) -> bool:
-        """Wait so long. True when it was cut short, for a session of the person may have ended."""
+        """Wait so long. True when it was cut short, for what the person has shown may have ended."""
         if self.viewer.id is None:
             await asyncio.sleep(seconds)
             return False
+        left_s = self._left_s()
         with self.house.bus.listen(person_topic(self.viewer.id)) as ear:
-            return await ear.wait(seconds)
+            return await ear.wait(min(seconds, left_s)) or left_s <= seconds
+
+    def _left_s(self) -> float:
+        """Until what was shown ends by itself."""
+        expires_at = self.viewer.expires_at
+        if expires_at is None:
+            return math.inf
+        # Not in no time: one that has expired may be let stay while the database is away.
+        return max((expires_at - self.house.clock.now()).total_seconds(), _SOONEST_S)
 
 
 @dataclass(frozen=True, slots=True)

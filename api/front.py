@@ -18,7 +18,7 @@ from tortoise.exceptions import OperationalError
 from api.app import application, build_house, cancel, routes_of
 from api.link import Link, LinkLost
 from api.overview import AskedOverview
-from api.serve import Server, configure_logs, server_of
+from api.serve import QuietServer, configure_logs, server_of
 from api.settings import Settings
 from media.control import RemoteEngine
 from media.process import STREAM_LIMIT_BYTES, die_with_parent
@@ -108,6 +108,10 @@ async def _running(front: Front) -> AsyncIterator[None]:
     """Once the keeper of the rooms is there, until this process ends."""
     settings, house = front.settings, front.house
     async with AsyncExitStack() as stack:
+        if settings.traces:
+            from api.tracing import traced
+
+            await stack.enter_async_context(traced())
         stack.push_async_callback(database.close)
         for part in (house.payments, house.providers):
             if part is not None:
@@ -137,7 +141,7 @@ async def _serve(settings: Settings, *, name: str, listening: socket.socket, end
             yield
 
     routes = routes_of(settings, front.house, front.overview, front.streams)
-    server = server_of(settings, application(routes, lifespan), headers=[(HEADER, name)])
+    server = server_of(settings, application(settings, routes, lifespan), headers=[(HEADER, name)])
     linked = asyncio.create_task(_end_with_link(front, server), name="link")
     try:
         await server.serve(sockets=[listening])
@@ -148,7 +152,7 @@ async def _serve(settings: Settings, *, name: str, listening: socket.socket, end
         link.close()
 
 
-async def _end_with_link(front: Front, server: Server) -> None:
+async def _end_with_link(front: Front, server: QuietServer) -> None:
     """Without the keeper of the rooms nobody counts what is heard here."""
     await front.link.run(front.hear, front.answer)
     server.should_exit = True

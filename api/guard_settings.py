@@ -59,6 +59,25 @@ class GuardSettings(BaseSettings):
         default=_LIMITS.tokens,
         description="Tokens of one GraphQL document. Each costs some 10 µs to parse and check.",
     )
+    document_chars: Count = Field(
+        default=_LIMITS.document_chars,
+        description="Characters of one GraphQL document. Each costs some 0.2 µs to read.",
+    )
+    merge_steps: Count = Field(
+        default=_LIMITS.merge_steps,
+        description="Comparisons of fields that share a name in the answer. Each costs some µs, and their number grows"
+        " with the square of the fields.",
+    )
+    json_values: Count = Field(
+        default=_LIMITS.json_values,
+        description="Members and items in one JSON body. Each costs some 3 µs to check.",
+    )
+    json_depth: int = Field(
+        default=_LIMITS.json_depth,
+        ge=1,
+        le=200,
+        description="Levels of one JSON body. More than some hundred would exhaust Python's stack.",
+    )
     depth: Count = Field(
         default=_LIMITS.depth, description="Levels of fields of one document; introspection is exempt."
     )
@@ -124,6 +143,10 @@ class GuardSettings(BaseSettings):
             persisted_documents=self.persisted_documents,
             body_bytes=self.body_bytes,
             tokens=self.tokens,
+            document_chars=self.document_chars,
+            merge_steps=self.merge_steps,
+            json_values=self.json_values,
+            json_depth=self.json_depth,
             depth=self.depth,
             aliases=self.aliases,
             cost=self.cost,

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -231,8 +231,9 @@ class Keeper:
 
     async def _seen(self) -> Seen:
         own = await self._overview.seen()
-        serving = sum(front.is_serving for front in self._fronts.values())
-        return Seen(is_up=own.is_up, is_draining=own.is_draining, fronts=serving, restarts=self._restarts)
+        serving = {name: front.process.pid for name, front in self._fronts.items() if front.is_serving}
+        pids = {**own.pids, **serving}
+        return replace(own, answering=len(serving), pids=pids, restarts=self._restarts)
 
     def _counts(self) -> dict[str, Counter[str]]:
         own = counts_of(self._house)
@@ -300,7 +301,7 @@ def serve_many(settings: Settings, launched: Launched, processes: int) -> None:
     try:
         port = _port_is_free(settings)
     except OSError as error:
-        log.critical("the port cannot be opened", host=settings.host, port=settings.port, reason=str(error))
+        log.critical("the port cannot be opened", reason=str(error))
         sys.exit(1)
     with port, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, launched, processes))

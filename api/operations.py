@@ -1,9 +1,12 @@
 """Routes for operators: is it alive, is it ready, how much of what."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -75,8 +78,8 @@ def tell_processes(seen: Seen, registry: CollectorRegistry) -> None:
     """Gauges of the API's own processes."""
     up = Gauge("spaces_media_up", "1 while a media process answers", registry=registry)
     up.set(seen.is_up)
-    fronts = Gauge("spaces_api_processes", "API processes that answer", registry=registry)
-    fronts.set(seen.fronts or 1)
+    answering = Gauge("spaces_api_processes", "API processes that answer", registry=registry)
+    answering.set(seen.answering)
     restarts = Gauge(
         "spaces_api_restarts", "API processes that died and were started again", registry=registry
     )
@@ -91,6 +94,24 @@ async def tell_outbox(house: House, registry: CollectorRegistry) -> None:
     oldest = await waiting.order_by("at").first()
     age = Gauge("spaces_webhooks_oldest_seconds", "Age of the oldest of them", registry=registry)
     age.set((house.clock.now() - oldest.at).total_seconds() if oldest else 0)
+
+
+class ProcessesCollector(Collector):
+    """What the kernel tells of several processes, by their names."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = pids
+
+    def collect(self) -> Iterator[Metric]:
+        """Each metric once, with a sample for each process that is there."""
+        found: dict[str, Metric] = {}
+        for name, pid in self._pids.items():
+            told = ProcessCollector(pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
+            for metric in told.collect():
+                samples = [one._replace(labels={"process": name}) for one in metric.samples]
+                metric.samples = []
+                found.setdefault(metric.name, metric).samples += samples
+        yield from found.values()
 
 
 class Operations:
@@ -134,9 +155,11 @@ class Operations:
         await tell_outbox(self._house, registry)
         free = Gauge("spaces_disk_free_bytes", "Room on the disk of the recordings", registry=registry)
         free.set(await asyncio.to_thread(free_bytes, self._house.recordings_dir))
-        tell_processes(await self._overview.seen(), registry)
+        seen = await self._overview.seen()
+        tell_processes(seen, registry)
         await tell_counts(self._overview, registry)
         await tell_members(self._overview, registry)
+        registry.register(ProcessesCollector(seen.pids))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def jwks(self, _request: Request) -> Response:

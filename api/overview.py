@@ -1,5 +1,6 @@
 """What operators are told of all processes together, whichever of them is asked."""
 
+import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -15,11 +16,12 @@ COUNTED = ("executed", "told", "findings")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """How things stand. `fronts` are API processes that answer beside the one that keeps the rooms."""
+    """How things stand. `pids` are those of the server's own processes but for media, by name."""
 
     is_up: bool
     is_draining: bool
-    fronts: int = 0
+    answering: int
+    pids: dict[str, int]
     restarts: int = 0
 
 
@@ -50,7 +52,12 @@ class OwnOverview:
 
     async def seen(self) -> Seen:
         """How things stand now."""
-        return Seen(is_up=self._engine.is_up, is_draining=self._engine.is_draining)
+        return Seen(
+            is_up=self._engine.is_up,
+            is_draining=self._engine.is_draining,
+            answering=1,
+            pids={"server": os.getpid()},
+        )
 
     async def media(self) -> list[tuple[str, EngineStats]]:
         """What every media process that answers tells, by its name."""
@@ -79,7 +86,7 @@ class AskedOverview:
         try:
             return Seen(**await self._link.ask(["seen"]))
         except LinkLost:
-            return Seen(is_up=False, is_draining=False)
+            return Seen(is_up=False, is_draining=False, answering=1, pids={})
 
     async def media(self) -> list[tuple[str, EngineStats]]:
         """What every media process that answers tells, by its name."""

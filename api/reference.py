@@ -52,7 +52,8 @@ else its default). An operation may cost {cost} by default; that and the other l
 ## What can go wrong
 
 A mutation that is refused changes nothing and says why in `errors` of its payload; a query or a subscription
-that fails has a GraphQL error with the same code in `extensions.code`. Tolerate codes that you do not know.
+that fails has a GraphQL error with the same code in `extensions.code`. Tolerate codes that you do not know. With an
+`Idempotency-Key` a mutation may be [sent again](../idempotency.md).
 
 {errors}
 

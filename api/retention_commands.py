@@ -31,8 +31,13 @@ _BAR = 30
 def run() -> None:
     """Do one round now: expire and purge what is due."""
     from api.work import run_round
+    from services.restored import RestoreUnfinished
 
-    asyncio.run(run_round(Settings()))
+    try:
+        asyncio.run(run_round(Settings()))
+    except RestoreUnfinished as error:
+        problems.print(str(error), soft_wrap=True)
+        raise typer.Exit(1) from None
     console.print("Done.")
 
 
@@ -74,8 +79,10 @@ def _bar(day: "ForecastDay", most: int) -> str:
 def mend_after_restore(settings: Settings) -> int:
     """Purge again what a restored backup brought back, compare rows and store; 1 when something is left to do."""
     from api.work import after_restore
+    from services import restored
 
     findings = asyncio.run(after_restore(settings))
+    restored.finish(settings.data_dir.absolute())
     for finding in findings:
         console.print(f"{'mended' if finding.mended else 'TO DO '}  {finding.kind}: {finding.subject}")
     open_ones = sum(not finding.mended for finding in findings)

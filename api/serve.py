@@ -15,6 +15,7 @@ from api.app import MediaStarter, build
 from api.graphql.protocol import server_options
 from api.settings import Settings
 from media.launch import Launched
+from services import restored
 
 _LOG_BYTES = 10_000_000
 _LOG_FILES = 5
@@ -33,6 +34,10 @@ def configure_logs(settings: Settings, name: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    if settings.traces:
+        from api.tracing import trace_ids
+
+        shared.append(trace_ids)
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -61,7 +66,7 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
     return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}
 
 
-class Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """One whose full garbage collections, which stop the loop, are short."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -73,7 +78,7 @@ class Server(uvicorn.Server):
         gc.set_threshold(700, 10, 3)
 
 
-def server_of(settings: Settings, app: Starlette, **more: Any) -> Server:
+def server_of(settings: Settings, app: Starlette, **more: Any) -> QuietServer:
     """What serves an application, with limits and names as the settings have them."""
     config = uvicorn.Config(
         app,
@@ -90,11 +95,16 @@ def server_of(settings: Settings, app: Starlette, **more: Any) -> Server:
         **more,
     )
     gc.enable()
-    return Server(config)
+    return QuietServer(config)
 
 
 def serve(settings: Settings, launched: Launched) -> None:
-    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone."""
+    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone. Raises RestoreUnfinished."""
     configure_logs(settings, "server")
     built = build(settings, start_engine=MediaStarter(settings, launched))
-    server_of(settings, built.app).run()
+    try:
+        server_of(settings, built.app).run()
+    except SystemExit:
+        # It did not start; this is seen only with the database open.
+        restored.refuse(settings.data_dir.absolute())
+        raise

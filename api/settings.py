@@ -1,6 +1,8 @@
 """Settings: the environment, read here and nowhere else. Each says what changing it costs."""
 
+import os
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -30,19 +32,23 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+class NoSecrets(Exception):
+    """The folder of secrets is not there."""
+
+
 class Settings(GuardSettings, WebhookSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
     model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
 
-    secrets_dir: str = Field(
-        default="",
-        description="Folder of files that are each named like a setting (spaces_database_url) and hold its value: for"
-        " passwords and keys, which an environment shows to many. The environment goes before a file.",
-    )
     data_dir: Path = Field(
         default=Path("data"),
         description="Folder of database, keys, logs and recordings. Whoever reads it hears everything.",
+    )
+    secrets_dir: str = Field(
+        default="",
+        description="Folder of files that are named like settings and hold their values, for secrets: variables show"
+        " in process lists. A variable counts before its file.",
     )
     database_url: str = Field(
         default="",
@@ -87,6 +93,11 @@ class Settings(GuardSettings, WebhookSettings):
         ' {"url": "turn:…", "username": "…", "credential": "…"}. Everyone who may speak learns the credentials.',
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR. DEBUG writes a lot.")
+    traces: bool = Field(
+        default=False,
+        description="True sends traces from request to SQL by OTLP over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT and"
+        " the other standard variables of OpenTelemetry say. Needs the extra `traces`. Each request costs more.",
+    )
     compiled_operations: bool = Field(
         default=True,
         description="False sends every operation through the ordinary executor, which answers the same and costs more.",
@@ -251,12 +262,15 @@ class Settings(GuardSettings, WebhookSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (there is no such file)
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (its folder is a setting)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (replaced)
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then files of secrets."""
-        folder = {**env_settings(), **init_settings()}.get("secrets_dir")
-        files = [SecretsSettingsSource(settings_cls, secrets_dir=folder)] if folder else []
-        return init_settings, env_settings, *files
+        """Arguments, then the environment, then files. Raises NoSecrets."""
+        folder = os.environ.get("SPACES_SECRETS_DIR")
+        if not folder:
+            return init_settings, env_settings
+        if not Path(folder).is_dir():
+            raise NoSecrets(f"SPACES_SECRETS_DIR: expected a folder, got {folder}")
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=folder)
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "Settings":
@@ -264,6 +278,12 @@ class Settings(GuardSettings, WebhookSettings):
             self.stripe_webhook_secret.get_secret_value()
         ):
             raise ValueError("set both SPACES_STRIPE_SECRET_KEY and SPACES_STRIPE_WEBHOOK_SECRET, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _can_trace(self) -> "Settings":
+        if self.traces and find_spec("opentelemetry") is None:
+            raise ValueError("SPACES_TRACES needs OpenTelemetry: pip install 'spaces-server[traces]'")
         return self
 
     @property

@@ -1,14 +1,14 @@
 """Commands that work on the database without serving."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from api.app import build_house
 from api.engine import EngineRun, WatchedEngine
 from api.settings import Settings
 from media.engine import EngineUnavailable
 from models import database
-from services import accounts, audit, forecast, restore
+from services import accounts, audit, forecast, restore, restored
 from services.audit import Verdict
 from services.clock import SystemClock
 from services.forecast import ForecastDay
@@ -20,6 +20,15 @@ from workers.timetable import Timetable
 async def no_engine() -> EngineRun:
     """Where an audio plane would be. Raises EngineUnavailable."""
     raise EngineUnavailable("this command has no audio plane")
+
+
+@asynccontextmanager
+async def at_work(settings: Settings) -> AsyncIterator[House]:
+    """The house for a worker. Raises RestoreUnfinished."""
+    restored.refuse(settings.data_dir.absolute())
+    async with opened(settings) as house:
+        await restore.refuse_older(house, settings.data_dir.absolute())
+        yield house
 
 
 @asynccontextmanager
@@ -43,14 +52,19 @@ async def promote(settings: Settings, handle: str) -> None:
 
 
 async def run_round(settings: Settings) -> None:
-    """One round of retention."""
-    async with opened(settings) as house:
+    """One round of retention. Raises RestoreUnfinished."""
+    async with at_work(settings) as house:
         await Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=False).round()
 
 
 async def run_worker(settings: Settings) -> None:
-    """Rounds of retention until stopped."""
-    async with opened(settings) as house:
+    """Rounds of retention until stopped. Raises RestoreUnfinished."""
+    async with AsyncExitStack() as stack:
+        if settings.traces:
+            from api.tracing import traced
+
+            await stack.enter_async_context(traced())
+        house = await stack.enter_async_context(at_work(settings))
         await Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=False).run()
 
 

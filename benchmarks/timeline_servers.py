@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from api.app import build
 from api.engine import EngineRun
 from api.graphql.protocol import server_options
+from api.serve import QuietServer
 from api.settings import Settings
 from api.work import opened
 from benchmarks import timeline_by_hand, timeline_stock
@@ -61,7 +62,7 @@ def serve(kind: str, folder: Path, port: int, url: str) -> None:
         _app(kind, settings), host="127.0.0.1", port=port, loop="uvloop", log_config=None, access_log=False,
         lifespan="on", server_header=False, **server_options(settings.limits()),
     )  # fmt: skip
-    uvicorn.Server(config).run()
+    QuietServer(config).run()
 
 
 if __name__ == "__main__":

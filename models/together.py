@@ -1,6 +1,7 @@
 """Several queries over different tables in one statement: a level of an answer costs one round to the database.
 
-Each row comes as JSON, which both databases write by themselves, so that rows of different tables fit in one result.
+The rows of a query come as one JSON array, which both databases write by themselves, so that rows of different tables
+fit in one result, and a row costs next to nothing on its way.
 """
 
 import re
@@ -45,26 +46,31 @@ async def fetch(parts: Sequence[Part]) -> list[list[Any]]:
     selects: list[str] = []
     values: list[Any] = []
     for number, part in enumerate(parts):
-        row = _row_of(part, numbered=numbered)
         inner = _renumbered(part.sql, len(values)) if numbered else part.sql
-        selects.append(f'SELECT {number} AS "part_", {row} AS "row_" FROM ({inner}) t')  # noqa: S608
+        selects.append(f'SELECT {number} AS "part_", {_rows_of(part)} AS "rows_" FROM ({inner}) t')  # noqa: S608
         values += part.values
     found: list[list[Any]] = [[] for _ in parts]
-    for raw in await connection.execute_query_dict(" UNION ALL ".join(selects), values):
-        number = raw["part_"]
-        columns = parts[number].columns
-        if columns is not None:
-            found[number].append(columns.row(orjson.loads(raw["row_"])))
+    for told in await connection.execute_query_dict(" UNION ALL ".join(selects), values):
+        part = parts[told["part_"]]
+        rows = orjson.loads(told["rows_"])
+        if part.columns is not None:
+            found[told["part_"]] = part.columns.rows(rows)
         else:
-            found[number].append(_row(parts[number].model, raw["row_"], of_postgres=numbered))
+            found[told["part_"]] = [_row(part.model, raw, of_postgres=numbered) for raw in rows]
     return found
 
 
-def _row_of(part: Part, *, numbered: bool) -> str:
-    if part.columns is None:
-        return "row_to_json(t)::text" if numbered else _json_object(part.model)
-    names = ", ".join(f't."{name}"' for name in part.columns.names)
-    return f"json_build_array({names})::text" if numbered else f"json_array({names})"
+def _rows_of(part: Part) -> str:
+    """The rows of a part `t` as a JSON array: of arrays of some columns, or of objects of all."""
+    if is_postgres():
+        row = f"json_build_array({_names(part.columns)})" if part.columns is not None else "row_to_json(t)"
+        return f"coalesce(json_agg({row}), '[]')::text"
+    row = f"json_array({_names(part.columns)})" if part.columns is not None else _json_object(part.model)
+    return f"json_group_array({row})"
+
+
+def _names(columns: Columns) -> str:
+    return ", ".join(f't."{name}"' for name in columns.names)
 
 
 def _renumbered(sql: str, by: int) -> str:
@@ -77,8 +83,7 @@ def _json_object(model: type[Model]) -> str:
     return "json_object(" + ", ".join(f"'{name}', t.\"{name}\"" for name in model._meta.db_fields) + ")"
 
 
-def _row(model: type[Model], text: str, *, of_postgres: bool) -> Any:
-    raw: dict[str, Any] = orjson.loads(text)
+def _row(model: type[Model], raw: dict[str, Any], *, of_postgres: bool) -> Any:
     if of_postgres:
         # What the driver would have made of a column, JSON leaves as text.
         for name, _, field in model._meta.db_native_fields:

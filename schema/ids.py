@@ -9,7 +9,7 @@ import strawberry
 from services.errors import NotFound
 from services.outward import global_id
 
-_LONGEST = 200
+_LONGEST, _DIGITS = 200, 18
 
 
 def pack(type_name: str, key: UUID | int) -> strawberry.ID:
@@ -29,6 +29,13 @@ def read_any(global_id: str) -> tuple[str, str]:
     if not colon:
         raise NotFound
     return type_name, key
+
+
+def number(key: str) -> int:
+    """The key of an object that is counted, and fits into a column. Raises NotFound."""
+    if not (key.isascii() and key.isdecimal() and len(key) <= _DIGITS):
+        raise NotFound
+    return int(key)
 
 
 def read(global_id: str, type_name: str, *, path: str | None = None) -> UUID:

@@ -66,7 +66,7 @@ async def _node(context: Context, global_id: str) -> Any:
     """The object behind an id, or None when there is none that the viewer may see."""
     try:
         type_name, key = ids.read_any(global_id)
-        row_id = int(key) if type_name == "AuditEntry" else UUID(key)
+        row_id = ids.number(key) if type_name == "AuditEntry" else UUID(key)
         return await context.rows.by_id(_NODES[type_name], row_id)
     except (NotFound, KeyError, ValueError):
         return None

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -79,8 +80,13 @@ class Page:
 
 def cursor_of(row: Any, order: Order) -> str:
     """The cursor of a row in an order over an instant column."""
-    table = type(row)._meta.db_table
-    return cursors.pack([table, to_ms(getattr(row, order.column)), str(row.id)])
+    return _packed(type(row)._meta.db_table, getattr(row, order.column), row.id)
+
+
+@lru_cache(maxsize=20_000)
+def _packed(table: str, at: datetime, row_id: Any) -> str:
+    """Pages overlap: the newest rows are asked for again and again."""
+    return cursors.pack([table, to_ms(at), str(row_id)])
 
 
 def _beyond(after: str, order: Order, model: type[Model]) -> Q:

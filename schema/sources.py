@@ -7,6 +7,8 @@ so that another executor can read it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from inspect import iscoroutinefunction
 from typing import Any
 
 import strawberry
@@ -28,12 +30,17 @@ class Column:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Computed:
     """A function over the row and the context. `reads` are the columns it looks at; None: nobody knows."""
 
     function: Callable[..., Any]
     reads: tuple[str, ...] | None = None
+
+    @cached_property
+    def is_async(self) -> bool:
+        """Whether the function gives a coroutine."""
+        return iscoroutinefunction(self.function)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +96,7 @@ def exists(model: type[Model], description: str, *, column: str, mine: str) -> A
 
 
 def computed(function: Callable[..., Any], description: str, *, reads: tuple[str, ...] | None = None) -> Any:
-    """A field that is `function(row, context)`, plain or async.
+    """A field that is `function(row, context)`, by `def` or `async def`.
 
     `reads` names the columns that the function looks at, so that no others need to be read for it. It is an
     optimisation: without it the whole row is read.

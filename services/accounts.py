@@ -82,11 +82,11 @@ async def _identified(house: House, token: str) -> Viewer | None:
             return None
         account = await Account.get_or_none(id=shown.account_id, deleted_at=None)
         scopes = frozenset(map(AccessScope, shown.scopes))
-        return Viewer(account=account, access_token_id=shown.id, scopes=scopes)
+        return Viewer(account=account, access_token_id=shown.id, scopes=scopes, expires_at=shown.expires_at)
     sessions, accounts = await fetch(signed_in(_hash_token(token)))
     if not sessions or not accounts or sessions[0].expires_at <= house.clock.now():
         return None
-    return Viewer(account=accounts[0], session_id=sessions[0].id)
+    return Viewer(account=accounts[0], session_id=sessions[0].id, expires_at=sessions[0].expires_at)
 
 
 async def is_open(house: House, session_id: UUID) -> bool:

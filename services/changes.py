@@ -26,6 +26,7 @@ from services.errors import NotFound
 from services.house import House
 from services.links import LinkSigner
 from services.outbox import Outbox
+from services.removals import Removal, journal
 from services.rules import Rules
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Change:
         self.now = now
         self.outbox = Outbox(now, rules, links)
         self.topics: set[str] = set()
+        self.removed: list[Removal] = []
         self._cards: list[TimelineEvent] = []
         self.due_at = NEVER
         self._rules = rules
@@ -184,6 +186,8 @@ async def change(house: House) -> AsyncIterator[Change]:
         if made.outbox.is_full:
             made.topics.add(HOOKS)
         await wakes.send(house.bus, made.topics)
+        if made.removed:
+            await journal(house.removals, made.removed)
         await made.number_cards()
     for attempt in _attempts.get():
         attempt.has_committed = True

@@ -1,5 +1,6 @@
 """Deleting an account: at once for everybody who looks, and finished whatever comes between."""
 
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -44,6 +45,7 @@ from services.bus import person_topic, sight_topic
 from services.changes import Change, change
 from services.errors import SpacesError, Unauthenticated
 from services.house import House
+from services.removals import Removal, RemovedKind
 from services.viewers import Viewer
 
 log = structlog.get_logger(__name__)
@@ -60,17 +62,23 @@ async def delete_account(house: House, viewer: Viewer, *, password: str) -> None
         row = await Account.select_for_update().get(id=account.id)
         if row.deleted_at is not None:
             raise Unauthenticated
-        await Session.filter(account_id=row.id).delete()
-        await AccessToken.filter(account_id=row.id).delete()
-        await identities.forget(row.id, made.now)
-        await avatars.drop(row.id)
-        await _cut_ties(made, row.id)
-        _forget(row)
-        row.deleted_at = made.now
-        await row.save()
-        await made.audit("account.deleted", "user", row.id, actor_id=row.id)
-        made.topics.add(person_topic(row.id))
+        await erase(made, row, at=made.now)
     await finish(house, account.id)
+
+
+async def erase(made: Change, row: Account, *, at: datetime) -> None:
+    """Make a locked account nameless and signed out. What else goes with it is for `finish`."""
+    await Session.filter(account_id=row.id).delete()
+    await AccessToken.filter(account_id=row.id).delete()
+    await identities.forget(row.id, made.now)
+    await avatars.drop(row.id)
+    await _cut_ties(made, row.id)
+    _forget(row)
+    row.deleted_at = at
+    await row.save()
+    made.removed.append(Removal(kind=RemovedKind.ACCOUNT, id=row.id, at=at))
+    await made.audit("account.deleted", "user", row.id, actor_id=row.id)
+    made.topics.add(person_topic(row.id))
 
 
 def _forget(row: Account) -> None:

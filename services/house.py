@@ -23,6 +23,7 @@ from services.payments import PaymentProvider
 from services.policies import PolicyBook
 from services.presence import Presence
 from services.receipts import ReceiptSigner
+from services.removals import Removals
 from services.rules import Rules
 from services.seals import Sealer
 from services.signing import Signer
@@ -51,6 +52,7 @@ class House:
     deadlines: Deadlines
     policies: PolicyBook
     receipts: ReceiptSigner
+    removals: Removals
     audit_head: AuditHead
     signer: Signer
     seals: Sealer

@@ -52,7 +52,7 @@ async def viewer_of(house: House, token: str) -> Viewer | None:
         proven_at=claims.proven_at,
         expires_at=claims.expires_at,
     )
-    return Viewer(account=account, proof=proof)
+    return Viewer(account=account, proof=proof, expires_at=claims.expires_at)
 
 
 def _is_over(identity: Identity, issued_at: datetime) -> bool:

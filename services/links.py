@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import secrets
 import struct
@@ -114,7 +113,7 @@ class LinkSigner:
         )
 
     def _mac(self, body: bytes) -> bytes:
-        return hmac.new(self._key, b"spaces link\0" + body, hashlib.sha256).digest()[:_MAC_BYTES]
+        return hmac.digest(self._key, b"spaces link\0" + body, "sha256")[:_MAC_BYTES]
 
     @staticmethod
     def _canonical(raw: bytes) -> str:

@@ -66,11 +66,11 @@ def check_url(url: str, *, allow_private: bool) -> None:
     """Whether a URL may be called at all. Raises NotAllowed. Names are looked up only when it is called."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise NotAllowed("this is no URL") from error
     plain = url.isascii() and url.isprintable() and " " not in url
-    if not plain or not host or "@" in parts.netloc or parts.fragment:
+    if not plain or not host or port == 0 or "@" in parts.netloc or parts.fragment:
         raise NotAllowed("this is no URL that can be called")
     if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
         raise NotAllowed("expected an https URL")

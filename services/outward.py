@@ -12,4 +12,4 @@ def global_id(type_name: str, key: UUID | int) -> str:
 
 def instant(value: datetime) -> str:
     """ISO 8601 in UTC with milliseconds."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

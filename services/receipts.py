@@ -1,7 +1,5 @@
 """Purge receipts: signed facts, kept in the database and in a journal beside it, which outlives a restore."""
 
-import fcntl
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +11,7 @@ from joserfc.jwk import ECKey
 
 from models.fields import from_ms, to_ms
 from services import signing
+from services.journals import Journal
 from services.signing import BadSignature, Signer
 
 _KIND = "spaces-purge-receipt+jws"
@@ -43,8 +42,7 @@ class ReceiptSigner:
     def __init__(self, signer: Signer, *, issuer: str, journal: Path) -> None:
         self._signer = signer
         self._issuer = issuer
-        self._journal = journal
-        self._is_name_on_disk = False
+        self._journal = Journal(journal)
 
     def sign(self, receipt: Receipt) -> str:
         """The receipt as a compact JWS."""
@@ -61,27 +59,16 @@ class ReceiptSigner:
 
     def keep(self, document: str) -> None:
         """Append a receipt to the journal, on disk when this returns. Twice is harmless. Blocks."""
-        with self._journal.open("a+b") as file:
-            # Two processes must not see the same torn line, nor write into one another's.
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(_line_break_after_crash(file) + document.encode() + b"\n")
-            file.flush()
-            os.fdatasync(file.fileno())
-        # Whoever made the journal may have been cut off before this.
-        if not self._is_name_on_disk:
-            _sync_folder(self._journal.parent)
-            self._is_name_on_disk = True
+        self._journal.append(document)
 
     def kept(self) -> list[str]:
         """Every line of the journal once, the oldest first; a torn one too. What must stay dead after a restore."""
-        if not self._journal.exists():
-            return []
-        return list(dict.fromkeys(self._journal.read_text(errors="replace").split()))
+        return self._journal.lines()
 
     @property
     def has_journal(self) -> bool:
         """Whether there is a journal."""
-        return self._journal.exists()
+        return self._journal.exists
 
     def verify(self, document: str) -> Receipt:
         """A receipt that this server has signed. Raises BadReceipt."""
@@ -107,20 +94,3 @@ def _receipt(facts: dict[str, Any]) -> Receipt:
         purged_at=from_ms(facts["purged_at_ms"]),
         policy_version=facts["policy_version"],
     )
-
-
-def _line_break_after_crash(file: Any) -> bytes:
-    """What must come first so that a line torn by a crash does not swallow the next one."""
-    size = file.seek(0, os.SEEK_END)
-    if not size:
-        return b""
-    file.seek(size - 1)
-    return b"" if file.read() == b"\n" else b"\n"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

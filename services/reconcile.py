@@ -15,7 +15,7 @@ from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.report import Report, ReportState
 from models.space import Space, SpaceState
 from models.space_event import SpaceEventKind
-from services import cards
+from services import cards, removals
 from services.changes import change
 from services.house import House
 from services.inventory import Place, left_of
@@ -46,6 +46,7 @@ async def reconcile(house: House) -> list[Finding]:
     for look in (_leftovers, _missing, _leases, _left_live, _clockless, _idle_cases, _unproven):
         findings += [finding async for finding in look(house)]
     house.findings.update(finding.kind for finding in findings)
+    await removals.catch_up(house.removals)
     return findings
 
 

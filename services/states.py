@@ -8,6 +8,7 @@ from models.space_event import SpaceEventKind
 from services import cards
 from services.changes import Change
 from services.errors import AlreadyEnded, AlreadyLive, Conflict, NotLive
+from services.removals import WITHDRAWN, Removal, RemovedKind
 
 
 def move_space(space: Space, to: SpaceState, now: datetime) -> None:
@@ -38,6 +39,12 @@ async def move_and_tell(change: Change, space: Space, recording: Recording, to: 
     """Move a recording, save it, and tell the Space and its cards."""
     before = move_recording(recording, to)
     await recording.save()
+    if to in WITHDRAWN:
+        change.removed.append(
+            Removal(
+                kind=RemovedKind.RECORDING, id=recording.id, at=recording.gone_at or change.now, status=to
+            )
+        )
     await change.tell_space(
         space,
         SpaceEventKind.RECORDING_STATUS_CHANGED,

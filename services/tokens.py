@@ -12,6 +12,7 @@ from tortoise.queryset import QuerySet
 
 from models.access_token import AccessScope, AccessToken
 from services import text
+from services.bus import person_topic
 from services.changes import change, new_id
 from services.errors import CapacityReached, Forbidden, InvalidInput, NotFound
 from services.house import House
@@ -98,6 +99,7 @@ async def revoke(house: House, viewer: Viewer, token_id: UUID) -> None:
         if not await AccessToken.filter(id=token_id, account_id=account.id).delete():
             raise NotFound(path=["accessTokenId"])
         await made.audit("access_token.revoked", "access_token", token_id, actor_id=account.id)
+        made.topics.add(person_topic(account.id))
 
 
 async def used(house: House, secret: str) -> AccessToken | None:

@@ -35,6 +35,8 @@ class Viewer:
     access_token_id: UUID | None = None
     scopes: frozenset[AccessScope] | None = None
     proof: Proof | None = None
+    # When what was shown ends by itself; None: never.
+    expires_at: datetime | None = None
     address: str = ""
     _hidden: frozenset[UUID] | None = field(default=None)
 

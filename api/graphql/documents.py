@@ -26,21 +26,22 @@ from api.graphql.errors import LimitExceeded, Refusal, error_json, request_error
 from api.graphql.guards import Guard, Weigher
 from api.graphql.limits import Limits
 from api.graphql.request import GraphQLRequest
-from api.graphql.shape import check_shape, selection_variables
+from api.graphql.shape import check_shape, root_fields, selection_variables, without_repeats
 from schema.compiled.engine import Operation as Plans
 from services.errors import InvalidInput
 
 _MAX_VALIDATION_ERRORS = 5
-# Comparisons of fields that share a name in the answer, whose number grows with its square: about 5 ms.
-_MERGE_BUDGET = 5_000
 
 
-class _BoundedMergeRule(OverlappingFieldsCanBeMergedRule):
+def _bounded_merge_rule(steps: int) -> type[ASTValidationRule]:
     """The rule of the specification, that gives up sooner than after graphql-core's 500,000 steps."""
 
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        self.rule_context.remaining_complexity_budget = _MERGE_BUDGET
+    class BoundedMergeRule(OverlappingFieldsCanBeMergedRule):
+        def __init__(self, context: ValidationContext) -> None:
+            super().__init__(context)
+            self.rule_context.remaining_complexity_budget = steps
+
+    return BoundedMergeRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ class Prepared:
     plans: Plans
     selects_by: frozenset[str] = frozenset()
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that it begins with."""
+        return root_fields(self.plans.node, self.plans.fragments)
+
 
 class Documents:
     """Prepares requests. Documents already seen cost a hash and the checks that hang on variables.
@@ -88,7 +94,7 @@ class Documents:
         self._limits = limits
         # Built once: validation looks rules up by identity.
         rules: list[type[ASTValidationRule]] = [
-            _BoundedMergeRule if rule is OverlappingFieldsCanBeMergedRule else rule
+            _bounded_merge_rule(limits.merge_steps) if rule is OverlappingFieldsCanBeMergedRule else rule
             for rule in specified_rules
         ]
         rules += [MaybeNullValidationRule, OneOfInputValidationRule]
@@ -135,13 +141,13 @@ class Documents:
             order = check_shape(node, limits=self._limits)
             errors = validate(
                 self._schema,
-                node,
+                without_repeats(node),
                 self._rules,
                 max_errors=_MAX_VALIDATION_ERRORS,
                 hide_suggestions=not self._limits.suggestions,
             )
             if errors:
-                _refuse_unbounded(errors)
+                self._refuse_unbounded(errors)
                 return Refusal(tuple(map(request_error_json, errors)), by_guard=False)
             weigher = Weigher(self._schema, node, order, limits=self._limits)
             operations = {
@@ -159,6 +165,13 @@ class Documents:
         has_subscription = any(one.kind is Kind.SUBSCRIPTION for one in operations.values())
         shape = hashlib.sha256(print_ast(node).encode()).hexdigest() if has_subscription else ""
         return Document(digest.hex(), node, operations, tokens, shape)
+
+    def _refuse_unbounded(self, errors: list[GraphQLError]) -> None:
+        if errors[-1].message == "Validation aborted.":
+            raise LimitExceeded(
+                f"Merging fields of the same name takes more than {self._limits.merge_steps} steps, the limit."
+                " Select each field once."
+            )
 
     def _operation(
         self, document: DocumentNode, definition: OperationDefinitionNode, guard: Guard
@@ -201,14 +214,6 @@ def _unlinked(document: DocumentNode) -> DocumentNode:
     while token is not None:
         token.prev, token = None, token.next
     return document
-
-
-def _refuse_unbounded(errors: list[GraphQLError]) -> None:
-    if errors[-1].message == "Validation aborted.":
-        raise LimitExceeded(
-            f"Merging fields of the same name takes more than {_MERGE_BUDGET} steps, the limit."
-            " Select each field once."
-        )
 
 
 def _tokens_of(document: Document | Refusal) -> int:

@@ -1,6 +1,6 @@
 """Who stands at the door: what the edge needs to know of sign-in, and nothing more."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -54,6 +54,9 @@ class Visit(Protocol):
     def operation_context(self, asked: Asked) -> Any:
         """A fresh context for the resolvers of one operation."""
 
+    def may_call(self, mutations: Iterable[str]) -> bool:
+        """Whether the visitor may call the mutations of these names."""
+
     def check_kind(self, kind: Kind) -> None:
         """Raise SpacesError when the visitor may not ask for this kind of operation."""
 
@@ -61,7 +64,7 @@ class Visit(Protocol):
         """Whether the session still stands; asked at each operation of a socket and at each ping."""
 
     async def rest(self, seconds: float) -> bool:
-        """Wait so long. True when it was cut short, for a session of the person may have ended."""
+        """Wait so long. True when it was cut short, for what the person has shown may have ended."""
 
 
 class Door(Protocol):

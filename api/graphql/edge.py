@@ -1,6 +1,6 @@
 """What the three ways in share: the door, the limits, the documents, the executor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +13,7 @@ from api.graphql.limits import Limits
 from api.graphql.persisted import Persisted
 from api.graphql.replays import Replays
 from api.graphql.request import GraphQLRequest
-from services.errors import RateLimited, SpacesError
+from services.errors import RateLimited, SpacesError, Unauthenticated
 from services.limits import OpenStreams, RateLimiter
 
 
@@ -32,17 +32,28 @@ class Edge:
     open_streams: OpenStreams = field(default_factory=OpenStreams)
     """Sockets and event streams now open, by person."""
 
+    async def enter(self, *, token: str | None, address: str, headers: Mapping[str, str]) -> Visit:
+        """The visit of who shows `token`. Raises Unauthenticated, or RateLimited for whoever goes on guessing."""
+        try:
+            return await self.door.enter(token=token, address=address, headers=headers)
+        except Unauthenticated:
+            self._count(f"address:{address}", self.limits.operations_per_minute_address)
+            raise
+
     def charge(self, visit: Visit) -> None:
         """Count one operation of the visitor. Raises RateLimited."""
         limits = self.limits
-        if not limits.rate_limit_enabled:
-            return
         limit = (
             limits.operations_per_minute_address
             if visit.is_anonymous
             else limits.operations_per_minute_person
         )
-        wait_ms = self.rates.check(f"operations:{visit.person}", limit=limit, per_seconds=60)
+        self._count(visit.person, limit)
+
+    def _count(self, who: str, limit: int) -> None:
+        if not self.limits.rate_limit_enabled:
+            return
+        wait_ms = self.rates.check(f"operations:{who}", limit=limit, per_seconds=60)
         if wait_ms is not None:
             raise RateLimited(
                 f"More than {limit} operations in a minute. Try again after `retryAfterMs`.",
@@ -96,7 +107,8 @@ class Edge:
 
         if prepared.kind is not Kind.MUTATION:
             return await run()
-        if key is None or self.replays is None:
+        # What was answered to a token with more scopes is not told to one with fewer.
+        if key is None or self.replays is None or not visit.may_call(prepared.fields):
             return await self.executor.run_to_the_end(run())
         once = self.replays.once(prepared, run, person=visit.person, key=key)
         return await self.executor.run_to_the_end(once)

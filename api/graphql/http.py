@@ -64,22 +64,22 @@ class HttpEdge:
         visit = await self._enter(request)
         self._edge.charge(visit)
         prepared = self._edge.prepare(await self._read(request), visit)
+        key = key_of(request.headers)
         if accepted.streams and _is_streamed(prepared, accepted):
-            return self._stream(request, prepared, visit)
+            return self._stream(request, prepared, visit, key)
         media_type = accepted.json or JSON
         if isinstance(prepared, Refusal):
             return refusal_response(prepared, media_type)
         if prepared.kind is Kind.SUBSCRIPTION:
             raise InvalidInput("Subscriptions run over a WebSocket, or with `Accept: text/event-stream`.")
         self._check_method(request, prepared)
-        key = key_of(request.headers)
         answer = await self._edge.answer(prepared, visit, transport=Transport.HTTP, key=key)
         return answer_response(answer, media_type)
 
     async def _enter(self, request: Request) -> Visit:
         address = request.client.host if request.client else ""
         token = bearer_token(request.headers.get("authorization"))
-        return await self._edge.door.enter(token=token, address=address, headers=request.headers)
+        return await self._edge.enter(token=token, address=address, headers=request.headers)
 
     async def _read(self, request: Request) -> GraphQLRequest:
         limits = self._edge.limits
@@ -90,11 +90,13 @@ class HttpEdge:
         body = await read_body(request, limit_bytes=limits.body_bytes)
         return from_body(body, request.headers.get("content-type"), limits=limits)
 
-    def _stream(self, request: Request, prepared: Prepared | Refusal, visit: Visit) -> Response:
+    def _stream(
+        self, request: Request, prepared: Prepared | Refusal, visit: Visit, key: str | None
+    ) -> Response:
         if isinstance(prepared, Prepared):
             self._check_method(request, prepared)
             self._edge.check_streams(visit)
-        return EventStreamResponse(self._edge, prepared, visit)
+        return EventStreamResponse(self._edge, prepared, visit, key=key)
 
     @staticmethod
     def _check_method(request: Request, prepared: Prepared) -> None:

@@ -20,6 +20,8 @@ class Limits:
     json_depth: int = 100
     # Members and items in one JSON body; each costs about 3 µs to check against its type.
     json_values: int = 20_000
+    # Comparisons of fields that share a name in the answer; each costs about 1 µs.
+    merge_steps: int = 5_000
     # Levels of fields, fragments spread out.
     depth: int = 12
     # Aliased fields in one document.

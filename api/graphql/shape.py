@@ -5,6 +5,7 @@ They run before validation, and in linear time.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -90,6 +91,48 @@ def selection_variables(document: DocumentNode, operation: OperationDefinitionNo
                 if isinstance(one, Node)
             ]
     return frozenset(names)
+
+
+def root_fields(operation: OperationDefinitionNode, fragments: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the fields that an operation begins with."""
+    names: set[str] = set()
+    spread: set[str] = set()
+    stack: list[Any] = [operation.selection_set]
+    while stack:
+        for selection in stack.pop().selections:
+            if isinstance(selection, FieldNode):
+                names.add(selection.name.value)
+            elif isinstance(selection, InlineFragmentNode):
+                stack.append(selection.selection_set)
+            elif (name := selection.name.value) not in spread:
+                spread.add(name)
+                stack.append(fragments[name].selection_set)
+    return frozenset(names)
+
+
+# Longer ones are few: reading each again for every level around it would be work that grows with the square.
+_REPEATED_CHARS = 200
+
+
+def without_repeats(node: Any) -> Any:
+    """A document or selection set without what stands in it twice, word for word: that changes no answer.
+
+    Comparing fields with the same name takes steps that grow with the square of their number.
+    """
+    if isinstance(node, DocumentNode):
+        return replace(node, definitions=tuple(map(without_repeats, node.definitions)))
+    if isinstance(node, SelectionSetNode):
+        kept: dict[Any, Any] = {}
+        for selection in node.selections:
+            kept.setdefault(_words(selection), selection)
+        return replace(node, selections=tuple(map(without_repeats, kept.values())))
+    below = getattr(node, "selection_set", None)
+    return node if below is None else replace(node, selection_set=without_repeats(below))
+
+
+def _words(node: Any) -> Any:
+    start, end = node.loc.start, node.loc.end
+    return node.loc.source.body[start:end] if end - start <= _REPEATED_CHARS else id(node)
 
 
 def _read(selection_set: SelectionSetNode) -> _Definition:

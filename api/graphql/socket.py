@@ -102,9 +102,7 @@ class Socket:
         client = self._scope.get("client")
         try:
             token = bearer_token(given if given is None else str(given))
-            return await self._edge.door.enter(
-                token=token, address=client[0] if client else "", headers=headers
-            )
+            return await self._edge.enter(token=token, address=client[0] if client else "", headers=headers)
         except SpacesError as error:
             raise Goodbye(_CLOSE_CODES.get(error.code, 4403), error.message) from None
 

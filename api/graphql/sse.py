@@ -47,8 +47,12 @@ class EventStreamResponse(Response):
     A mutation in it runs to its end. A client that leaves an event unread for `send_timeout` is dropped.
     """
 
-    def __init__(self, edge: Edge, prepared: Prepared | Refusal, visit: Visit) -> None:
+    def __init__(
+        self, edge: Edge, prepared: Prepared | Refusal, visit: Visit, *, key: str | None = None
+    ) -> None:
+        """`key` is the Idempotency-Key of a mutation."""
         super().__init__()
+        self._key = key
         self._edge = edge
         self._prepared = prepared
         self._visit = visit
@@ -85,7 +89,10 @@ class EventStreamResponse(Response):
         if isinstance(self._prepared, Refusal):
             await self._fail(list(self._prepared.errors))
         elif self._prepared.kind is not Kind.SUBSCRIPTION:
-            await self._next(await self._edge.answer(self._prepared, self._visit, transport=Transport.SSE))
+            answer = await self._edge.answer(
+                self._prepared, self._visit, transport=Transport.SSE, key=self._key
+            )
+            await self._next(answer)
         else:
             stream = await self._edge.subscribe(self._prepared, self._visit, transport=Transport.SSE)
             if isinstance(stream, Answer):

@@ -31,6 +31,12 @@ async def create_space(url: str, token: str, title: str) -> str:
     return payload["space"]["id"]
 
 
+def event_of(payload: dict) -> dict:
+    if payload.get("errors"):
+        raise SystemExit(payload["errors"][0]["message"])
+    return payload["data"]["spaceUpdates"]
+
+
 async def follow(url: str, token: str, space_id: str) -> None:
     after = None
     socket_url = url.replace("http", "ws", 1)
@@ -49,13 +55,17 @@ async def follow(url: str, token: str, space_id: str) -> None:
                 elif message["type"] == "error":
                     raise SystemExit(message["payload"][0]["message"])
                 elif message["type"] == "next":
-                    event = message["payload"]["data"]["spaceUpdates"]
+                    event = event_of(message["payload"])
                     after = event["cursor"]  # from here on after a break: nothing lost, nothing twice
                     print(event["kind"], event["space"]["title"], event["space"]["state"], flush=True)
                     if event["space"]["state"] in ("ENDED", "CANCELED"):
                         return
-        except ConnectionClosed:
-            continue
+        except ConnectionClosed as closed:
+            if (
+                closed.rcvd and 4400 <= closed.rcvd.code < 4500
+            ):  # the server will not have it: 4403, no such session
+                raise SystemExit(f"{closed.rcvd.code} {closed.rcvd.reason}") from None
+            await asyncio.sleep(0.2)
 
 
 async def main(url: str, token: str, title: str) -> None:

@@ -14,7 +14,7 @@ const client = createClient({
   webSocketImpl: WebSocket, // a browser has its own
   connectionParams: { authorization: `Bearer ${token}` },
   retryAttempts: Infinity,
-  shouldRetry: () => true,
+  shouldRetry: (event) => (event as { code?: number }).code !== 4403, // the token is no longer good
 });
 
 const variables: { spaceId: string; after?: string } = { spaceId };
@@ -31,7 +31,8 @@ client.subscribe<SpaceUpdates>(
       if (space.state === "ENDED" || space.state === "CANCELED") void client.dispose();
     },
     error(problem) {
-      console.error(problem);
+      const { code, reason } = problem as { code?: number; reason?: string };
+      console.error(code ? `${code} ${reason}` : problem);
       process.exit(1);
     },
     complete() {},

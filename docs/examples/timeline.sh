@@ -2,7 +2,8 @@
 # Sign up, open a Space and read the timeline: sh timeline.sh URL HANDLE TITLE
 set -eu
 cd "$(dirname "$0")"
-url=$1 handle=$2 title=$3
+url=$1 handle=$2
+title=$(printf %s "$3" | sed 's/[\\"]/\\&/g') # as JSON has it
 
 # ask NAME VARIABLES [curl's words]: send operations/NAME.graphql.
 ask() {
@@ -13,12 +14,17 @@ ask() {
 }
 
 signed=$(ask SignUp "{\"input\": {\"handle\": \"$handle\", \"name\": \"$handle\", \"password\": \"correct horse\"}}")
-token=$(printf %s "$signed" | sed 's/.*"token": *"\([^"]*\)".*/\1/')
+token=$(printf %s "$signed" | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p')
+if [ -z "$token" ]; then
+    echo "$signed" >&2
+    exit 1
+fi
+key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 
 # The same key and the same request have the same answer, for a day: send it again when in doubt.
 for _ in first again; do
     ask CreateSpace "{\"input\": {\"title\": \"$title\"}}" \
-        --header "Authorization: Bearer $token" --header "Idempotency-Key: $handle-1"
+        --header "Authorization: Bearer $token" --header "Idempotency-Key: $key"
     echo
 done
 ask Timeline '{"first": 5}' --header "Authorization: Bearer $token"

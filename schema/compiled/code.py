@@ -5,12 +5,13 @@ value is a constant that the function is given.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from schema import ids
-from schema.compiled.leaves import raw_leaf
+from schema.compiled.leaves import leaf_text, raw_leaf
 from schema.compiled.plan import Attribute, FieldPlan, ObjectPlan, TypeName
-from schema.sources import Column, Identity
+from schema.sources import Column, Exists, Identity
 
 Assemble = Callable[..., list[Any]]
 
@@ -22,7 +23,9 @@ def is_inline(field: FieldPlan) -> bool:
 
 def steps_of(plan: ObjectPlan) -> list[FieldPlan]:
     """The fields whose values are found before the JSON is made."""
-    return [field for field in plan.fields if not is_inline(field)]
+    if plan.steps is None:
+        plan.steps = [field for field in plan.fields if not is_inline(field)]
+    return plan.steps
 
 
 def assembler(plan: ObjectPlan, *, raw: bool) -> Assemble:
@@ -37,6 +40,9 @@ def assembler(plan: ObjectPlan, *, raw: bool) -> Assemble:
         else:
             value = f"v{number}"
             steps.append(value)
+            if field.leaf is not None and not isinstance(field.source, Exists):
+                known[f"f{number}"] = field.leaf
+                value = leaf_text(field.definition.type, value, f"f{number}")
         pairs.append(f"k{number}: {value}")
     names = ["o", *steps]
     over = f"zip(objects, {', '.join('c' + one for one in steps)})" if steps else "objects"
@@ -63,7 +69,7 @@ def _whole(plan: ObjectPlan, field: FieldPlan, number: int, known: dict[str, Any
             return f"f{number}(o.id)"
         case Column(name=name) | Attribute(name=name):
             assert name.isidentifier()
-            return f"f{number}(o.{name})"
+            return leaf_text(field.definition.type, f"o.{name}", f"f{number}")
     raise TypeError
 
 
@@ -87,5 +93,7 @@ def _raw(plan: ObjectPlan, field: FieldPlan, number: int, known: dict[str, Any])
     return _whole(plan, field, number, known)
 
 
+@lru_cache(maxsize=200)
 def _packer(type_name: str) -> Callable[[Any], str]:
-    return lambda key: ids.pack(type_name, key)
+    """Ids come again and again."""
+    return lru_cache(maxsize=20_000)(partial(ids.pack, type_name))

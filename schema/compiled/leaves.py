@@ -1,18 +1,18 @@
 """From the value of a field to what JSON shows, as the ordinary executor completes it."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLScalarType
 from tortoise.fields import BooleanField, CharField, IntField, TextField
 from tortoise.fields.data import BigIntField, CharEnumFieldInstance
 
-from models.fields import EPOCH, InstantField
+from models.fields import InstantField, from_ms
 
 Leaf = Callable[[Any], Any]
-_DAY_MS = 86_400_000
-_DAYS_KEPT = 4000
+# All plans share what is kept, by type.
+_TYPES, _KEPT = 200, 20_000
 _INT = 2**31
 
 
@@ -34,6 +34,28 @@ def leaf_of(type_: Any) -> Leaf:
     return _or_null(_list_of(type_) if isinstance(type_, GraphQLList) else _one_of(type_))
 
 
+# What most values are, and then shown as they are.
+_AS_IS = {
+    "String": "type(t) is str",
+    "ID": "type(t) is str",
+    "Boolean": "type(t) is bool",
+    "Int": f"type(t) is int and {-_INT} <= t < {_INT}",
+}
+
+
+def leaf_text(type_: Any, value: str, leaf: str) -> str:
+    """Code that shows the value of an expression. `leaf` is the name of `leaf_of` there."""
+    required = isinstance(type_, GraphQLNonNull)
+    named = type_.of_type if required else type_
+    is_as_it_is = _AS_IS.get(named.name) if isinstance(named, GraphQLScalarType) else None
+    if is_as_it_is is None:
+        return f"{leaf}({value})"
+    first, _, rest = is_as_it_is.partition("(t)")
+    if required:
+        return f"(t if {first}(t := {value}){rest} else {leaf}(t))"
+    return f"(t if (t := {value}) is None or {is_as_it_is} else {leaf}(t))"
+
+
 def _or_null(shown: Leaf) -> Leaf:
     return lambda value: None if value is None else shown(value)
 
@@ -49,8 +71,8 @@ def _list_of(type_: GraphQLList[Any]) -> Leaf:
     return items
 
 
+@lru_cache(maxsize=_TYPES)
 def _one_of(type_: Any) -> Leaf:
-    """Text as it is, which is most of all; anything else as its type has it."""
     coerce = type_.coerce_output_value
 
     def shown(value: Any) -> Any:
@@ -59,12 +81,9 @@ def _one_of(type_: Any) -> Leaf:
             raise NotCompiled
         return found
 
-    if isinstance(type_, GraphQLScalarType) and type_.name in {"String", "ID"}:
-        return lambda value: value if type(value) is str else shown(value)
-    if isinstance(type_, GraphQLScalarType) and type_.name == "Boolean":
-        return lambda value: value if type(value) is bool else shown(value)
-    if isinstance(type_, GraphQLScalarType) and type_.name == "Int":
-        return lambda value: value if type(value) is int and -_INT <= value < _INT else shown(value)
+    if isinstance(type_, GraphQLEnumType) or type_.name == "DateTime":
+        # Few values that come again and again.
+        return lru_cache(maxsize=_KEPT)(shown)
     return shown
 
 
@@ -98,7 +117,7 @@ def _raw_of(type_: Any, field: Any) -> tuple[str, Any] | None:
     if isinstance(field, CharEnumFieldInstance):
         return None
     if name == "DateTime" and isinstance(field, InstantField):
-        return "fn({})", instant_of(type_.coerce_output_value)
+        return "fn({})", written(type_)
     if name == "Boolean" and isinstance(field, BooleanField):
         return "({}) == 1", None
     if name == "String" and isinstance(field, CharField | TextField):
@@ -110,26 +129,13 @@ def _raw_of(type_: Any, field: Any) -> tuple[str, Any] | None:
     return None
 
 
+@lru_cache(maxsize=_TYPES)
+def written(type_: Any) -> Callable[[int], str]:
+    """How an instant in ms is written. The same ones come again and again."""
+    return lru_cache(maxsize=_KEPT)(lambda ms: type_.coerce_output_value(from_ms(ms)))
+
+
 def _int(value: int) -> int:
     if not -_INT <= value < _INT:
         raise NotCompiled
     return value
-
-
-def instant_of(write: Callable[[Any], str]) -> Callable[[int], str]:
-    """How an instant in ms is written; `write` writes a day, which is kept, for many instants share it."""
-    days: dict[int, str] = {}
-
-    def written(ms: int) -> str:
-        number, rest = divmod(ms, _DAY_MS)
-        day = days.get(number)
-        if day is None:
-            if len(days) >= _DAYS_KEPT:
-                days.clear()
-            day = days[number] = write(EPOCH + timedelta(days=number))[:-13]
-        seconds, ms = divmod(rest, 1000)
-        minutes, seconds = divmod(seconds, 60)
-        hours, minutes = divmod(minutes, 60)
-        return f"{day}{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z"
-
-    return written

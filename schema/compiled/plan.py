@@ -82,6 +82,8 @@ class ObjectPlan:
     fields: list[FieldPlan]
     model: type[Model] | None
     columns: Columns | None = None
+    # The fields whose values are found before the JSON is made, and what makes it.
+    steps: list[FieldPlan] | None = None
     assemble: dict[bool, Any] = field(default_factory=dict)
 
 

@@ -174,9 +174,11 @@ class Run:
                 self._requests.append(Request(frame, place, field, self._keys(frame, source)))
                 return
             case Computed(function=function):
-                waiting.values = [
-                    self._computed(function, one, waiting, at) for at, one in enumerate(objects)
-                ]
+                if source.is_async:
+                    self._begin(function, waiting)
+                else:
+                    context = self._context
+                    waiting.values = [function(one, context) for one in objects]
             case Resolver():
                 self._resolve(waiting)
             case Column(name=name) | Attribute(name=name):
@@ -188,20 +190,21 @@ class Run:
         else:
             self._settle(waiting)
 
-    def _computed(self, function: Any, one: Any, waiting: "Waiting", at: int) -> Any:
-        """What a function gives at once. A coroutine that waits goes on with the level; most have no need to."""
-        value = function(one, self._context)
-        if not asyncio.iscoroutine(value):
-            return value
-        try:
-            awaited = value.send(None)
-        except StopIteration as end:
-            return end.value
-        if asyncio.isfuture(awaited):
-            # What a task does that is told of it: others may wait for the same.
-            awaited._asyncio_future_blocking = False
-        waiting.coroutines.append((at, _resumed(value, awaited)))
-        return None
+    def _begin(self, function: Any, waiting: "Waiting") -> None:
+        """What coroutines give at once. One that waits goes on with the level; most have no need to."""
+        values, context = waiting.values, self._context
+        for at, one in enumerate(waiting.frame.objects):
+            coroutine = function(one, context)
+            try:
+                awaited = coroutine.send(None)
+            except StopIteration as end:
+                values.append(end.value)
+                continue
+            if asyncio.isfuture(awaited):
+                # What a task does that is told of it: others may wait for the same.
+                awaited._asyncio_future_blocking = False
+            waiting.coroutines.append((at, _resumed(coroutine, awaited)))
+            values.append(None)
 
     def _resolve(self, waiting: "Waiting") -> None:
         field, context = waiting.field, self._context
@@ -254,7 +257,7 @@ class Run:
         else:
             numbers = {str(getattr(row, relation.column)): number for number, row in enumerate(rows)}
         if field.leaf is not None:
-            frame.values[place] = [field.leaf(key in numbers) for key in keys]
+            frame.values[place] = [key in numbers for key in keys]
             return
         assert field.objects is not None
         places = [numbers.get(key) for key in keys]
@@ -266,8 +269,7 @@ class Run:
     def _settle(self, found: "Waiting") -> None:
         frame, place, field, values = found.frame, found.place, found.field, found.values
         if field.leaf is not None:
-            leaf = field.leaf
-            frame.values[place] = [leaf(value) for value in values]
+            frame.values[place] = values
             return
         flat: list[Any] = []
         type_ = field.definition.type
@@ -334,7 +336,7 @@ async def _together(coroutines: list[tuple[int, Any]]) -> list[Any]:
 def _flatten(type_: Any, values: list[Any], into: list[Any]) -> None:
     """The objects among the values of a field, in order. Raises NotCompiled for what may not be there."""
     if isinstance(type_, GraphQLNonNull):
-        if None in values:
+        if any(value is None for value in values):
             raise NotCompiled
         type_ = type_.of_type
     if not isinstance(type_, GraphQLList):

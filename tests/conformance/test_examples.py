@@ -72,6 +72,17 @@ async def test_the_python_client_opens_one_space_and_follows_it_through_breaks(t
     assert len(spaces["spaces"]["edges"]) == 1, "expected one Space of a request that was sent twice"
 
 
+async def test_the_python_client_ends_with_its_session(town: ServedTown) -> None:
+    host = await town.person("example_ended")
+    async with started(
+        sys.executable, "follow.py", f"{town.server.url}/graphql", host.token or "", "A talk"
+    ) as process:
+        await line(process)
+        assert await line(process) == "SNAPSHOT A talk SCHEDULED"
+        await host.do("signOut", "errors { code }")
+        assert await process.wait() == 1
+
+
 @pytest.mark.needs_node
 @pytest.mark.usefixtures("node_modules")
 @pytest.mark.parametrize("how", ["unchecked", pytest.param("checked", marks=pytest.mark.long)])

@@ -187,6 +187,11 @@ def spreads(count: int) -> str:
     return "{" + " ".join(f"...f{number}" for number in range(count)) + "}"
 
 
+def alike(start: str, end: str, count: int) -> str:
+    """The same so many times, and no two written alike."""
+    return " ".join(start + "," * number + end for number in range(count))
+
+
 HOSTILE = {
     "10,000 aliases": "{" + " ".join(f"a{n}:hello" for n in range(10_000)) + "}",
     "50,000 aliases": "{" + " ".join(f"a{n}:hello" for n in range(50_000)) + "}",
@@ -199,10 +204,9 @@ HOSTILE = {
     "10,000 inline fragments": "{" + "...{" * 10_000 + "hello" + "}" * 10_001,
     "a megabyte of spaces": "{ hello" + " " * 990_000 + "}",
     "50,000 comments": "{ hello" + "#\n" * 49_000 + "}",
-    "990 times a field": "{" + "hello " * 990 + "}",
-    "240 times a field with selections": "{" + "item{id} " * 240 + "}",
-    "200 of those over fragments": spreads(10) + fragments(10, "item{id} " * 20),
-    "100 deeper ones over fragments": spreads(4) + fragments(4, "item{self{id}} " * 28),
+    "240 times a field with selections": "{" + alike("item{id", "}", 240) + "}",
+    "200 of those over fragments": spreads(10) + fragments(10, alike("item{id", "}", 20)),
+    "100 deeper ones over fragments": spreads(4) + fragments(4, alike("item{self{id", "}}", 28)),
     "a bomb of fragments": "{ item { ...f0 } }"
     + " ".join(f"fragment f{n} on Item {{ ...f{n + 1} ...f{n + 1} }}" for n in range(80))
     + "fragment f80 on Item { id }",
@@ -211,6 +215,26 @@ HOSTILE = {
         f"fragment f{n} on Item {{ id {' '.join(f'...f{m}' for m in range(n + 1, 28))} }}" for n in range(28)
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{" + "__typename " * 998 + "}",
+        "{" + 'hello(name:"x") ' * 165 + "}",
+        spreads(10) + fragments(10, "item{id} " * 18),
+    ],
+    ids=["a field", "with an argument", "over fragments"],
+)
+def test_what_is_selected_again_word_for_word_is_no_more_than_once(query: str) -> None:
+    assert refusal(query) is None
+
+
+def test_fields_that_differ_are_compared_also_beside_repeated_ones() -> None:
+    query = '{ hello hello(name: "x") ' + "hello " * 500 + "}"
+    prepared = documents().prepare(GraphQLRequest(query=query))
+    assert isinstance(prepared, Refusal)
+    assert "conflict" in prepared.errors[0]["message"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

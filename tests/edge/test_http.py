@@ -352,6 +352,22 @@ async def test_an_anonymous_address_has_its_operations_a_minute(http: httpx.Asyn
         assert (await http.post(home.url, json={"query": "{ hello }"})).status_code == 200
 
 
+async def test_tokens_that_are_not_good_count_for_the_address_that_shows_them(
+    http: httpx.AsyncClient,
+) -> None:
+    async with house(operations_per_minute_address=3) as home:
+        wrong, right = {"authorization": "Bearer nonsense"}, {"authorization": "Bearer token-ada"}
+        statuses = [
+            (await http.post(home.url, json={"query": "{ hello }"}, headers=wrong)).status_code
+            for _ in range(4)
+        ]
+        assert statuses == [401, 401, 401, 429]
+        assert (await http.post(home.url, json={"query": "{ hello }"}, headers=right)).status_code == 200
+        async with home.socket(init=False) as client:
+            await client.send({"type": "connection_init", "payload": {"authorization": "Bearer nonsense"}})
+            assert await client.closed() == 4429
+
+
 async def test_the_setting_for_load_tests_lifts_the_rate_limit(http: httpx.AsyncClient) -> None:
     async with house(operations_per_minute_address=1, rate_limit_enabled=False) as home:
         statuses = [(await http.post(home.url, json={"query": "{ hello }"})).status_code for _ in range(3)]

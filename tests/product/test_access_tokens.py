@@ -1,5 +1,6 @@
 """A program shows an access token, and may do what its scopes say, and no more."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -105,9 +106,11 @@ async def test_a_revoked_token_is_refused_and_its_open_socket_ends(city: Town) -
     owner = await city.person()
     reader = await program(owner, "READ")
     async with reader.socket() as socket:
-        await owner.do("revokeAccessToken", "revokedAccessTokenId", accessTokenId=reader.id)
         await socket.subscribe("subscription { timelineUpdates { kind } }")
-        await socket.raw.wait_closed()
+        await owner.do("revokeAccessToken", "revokedAccessTokenId", accessTokenId=reader.id)
+        # Sooner than the next ping, which is 20 s away.
+        async with asyncio.timeout(15):
+            await socket.raw.wait_closed()
         assert socket.raw.close_code == 4403
     assert await code_of(reader, TOKENS) == "UNAUTHENTICATED"
     assert await owner.refused("revokeAccessToken", accessTokenId=reader.id) == "NOT_FOUND"
@@ -128,6 +131,19 @@ async def test_a_token_ends_at_its_time_and_not_before(city: Town) -> None:
     assert await code_of(reader, TOKENS) is None
     city.clock.frozen = end
     assert await code_of(reader, TOKENS) == "UNAUTHENTICATED"
+
+
+async def test_an_open_socket_ends_with_its_token(city: Town) -> None:
+    owner = await city.person()
+    end = city.clock.now() + timedelta(hours=1)
+    reader = await program(owner, "READ", expiresAt=end.isoformat())
+    city.clock.frozen = end - timedelta(milliseconds=1)
+    async with reader.socket() as socket:
+        await socket.subscribe("subscription { timelineUpdates { kind } }")
+        city.clock.frozen = end
+        async with asyncio.timeout(15):
+            await socket.raw.wait_closed()
+        assert socket.raw.close_code == 4403
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
 from models.clip import Clip
+from models.fields import from_ms
 from models.invitation import Invitation
 from models.notification import Notification
 from models.participant import Participant
@@ -179,7 +180,10 @@ async def test_a_fault_in_compiled_operations_is_found(
 
         monkeypatch.setattr(Rows, "related", unhidden)
     elif fault == "a time a millisecond off":
-        monkeypatch.setattr("schema.compiled.leaves._DAY_MS", 86_400_001)
+        monkeypatch.setattr(
+            "schema.compiled.leaves.written",
+            lambda type_: lambda ms: type_.coerce_output_value(from_ms(ms + 1)),
+        )
     else:
         keys = run.Run._keys
         monkeypatch.setattr(run.Run, "_keys", staticmethod(lambda frame, source: keys(frame, source)[::-1]))

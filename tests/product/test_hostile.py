@@ -2,6 +2,7 @@
 never 1006."""
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -69,6 +70,21 @@ async def test_a_body_of_50_megabytes_is_refused_unread(city: Town) -> None:
             )
             assert response.status_code == 413
     assert (await city.anyone.read("{ __typename }")) == {"__typename": "Query"}
+
+
+NO_IDS = (
+    ":", "Nothing:1", "Space:", "Space:1", "Space:{00000000-0000-4000-8000-000000000000}", "\x00:\x00",
+    "AuditEntry:" + "9" * 23, "AuditEntry:" + "9" * 120, "AuditEntry:-1", "AuditEntry:1_0", "AuditEntry:\u0661",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("named", NO_IDS, ids=map(ascii, NO_IDS))
+async def test_an_id_that_was_never_one_is_of_nothing(city: Town, named: str) -> None:
+    wrong = base64.urlsafe_b64encode(named.encode()).decode().rstrip("=")
+    space = (await (await city.person()).new_space())["id"]
+    query = "query($a: ID!, $b: ID!) { node(id: $a) { id } nodes(ids: [$a, $b]) { id } }"
+    answer = await city.anyone.ask(query, a=wrong, b=space)
+    assert answer == {"data": {"node": None, "nodes": [None, {"id": space}]}}
 
 
 async def test_10000_aliases_and_deep_queries_are_refused(city: Town) -> None:

@@ -57,6 +57,31 @@ async def test_a_retry_of_an_end_gets_the_first_answer_and_without_a_key_is_refu
     assert without.json()["data"]["endSpace"]["errors"] == [{"code": "ALREADY_ENDED"}]
 
 
+async def test_an_event_stream_repeats_the_answer_too(city: Town) -> None:
+    host = await city.person()
+    headers = {**host.headers, "Accept": "text/event-stream", "Idempotency-Key": "streamed"}
+    body = {"query": CREATE, "variables": {"input": {"title": "A talk"}}}
+    first, again = [(await city.http.post("/graphql", json=body, headers=headers)).text for _ in range(2)]
+    assert "event: next" in first
+    assert again == first
+    assert await spaces_of(host) == 1
+    wrong = {**headers, "Idempotency-Key": ""}
+    assert (await city.http.post("/graphql", json=body, headers=wrong)).status_code == 400
+
+
+async def test_what_was_answered_to_a_session_is_not_told_to_a_token_that_may_not_ask(city: Town) -> None:
+    owner = await city.person()
+    made = await owner.do("createAccessToken", "secret", name="Reader", scopes=["READ"])
+    reader = Person(city, token=made["secret"], id=owner.id, handle=owner.handle)
+    create = "mutation($input: CreateAccessTokenInput!) { createAccessToken(input: $input) { secret errors { code } } }"
+    first = await send(owner, create, "a-token", name="Strong", scopes=["READ", "WEBHOOKS"])
+    assert first.json()["data"]["createAccessToken"]["secret"] is not None
+    stolen = await send(reader, create, "a-token", name="Strong", scopes=["READ", "WEBHOOKS"])
+    assert stolen.json()["data"]["createAccessToken"] == {"secret": None, "errors": [{"code": "FORBIDDEN"}]}
+    again = await send(owner, create, "a-token", name="Strong", scopes=["READ", "WEBHOOKS"])
+    assert again.content == first.content
+
+
 async def test_a_refusal_is_repeated_too(city: Town) -> None:
     host = await city.person()
     space = (await host.new_space())["id"]
