@@ -203,7 +203,7 @@ def routes_of(
 ) -> list[BaseRoute]:
     """Every route. `streams` counts open sockets together with other processes."""
     indexes = Indexes()
-    recorded = MediaRoutes(house, indexes)
+    recorded = MediaRoutes(house, indexes, handed_below=settings.x_accel_path)
     own_pages = pages.Pages(house)
     return [
         *graphql_routes(
