@@ -27,10 +27,10 @@ FILES = {"programme.mp4", "programme.m3u8", "journal.jsonl", "peaks.bin", "manif
 
 @asynccontextmanager
 async def stored_town(
-    tmp_path: Path, store: ObjectStore, *, versions: bool = False, **changes: Any
+    tmp_path: Path, store: ObjectStore, *, versions: bool = False, folder: str = "talks", **changes: Any
 ) -> AsyncIterator[tuple[Town, str]]:
     bucket = store.bucket(versions=versions)
-    settings = {**store.settings(bucket), **changes}
+    settings = {**store.settings(bucket, folder=folder), **changes}
     async with open_town(tmp_path / "data", quiet=True, **settings) as town:
         yield town, bucket
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pydantic import ValidationError
 from rich.console import Console
 
 from api.bucket import StoreElsewhere, ask_bucket, remembered_bucket
@@ -283,3 +284,9 @@ async def test_recordings_alone_move_into_a_store_and_the_data_folder_keeps_its_
             while list((folder / "recordings").iterdir()):
                 await asyncio.sleep(0.02)
         assert len(store.keys(bucket)) == 3 * 5
+
+
+@pytest.mark.parametrize("folder", ["a//b", "a/../b", "./a", "a#b", "a?b"])
+def test_a_folder_that_could_be_read_in_two_ways_is_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ValidationError, match="SPACES_STORE_URL"):
+        settings_for(tmp_path, 1, store_url=f"s3://talks/{folder}", store_key_id="key", store_secret="secret")

@@ -104,6 +104,61 @@ async def test_bytes_that_the_store_got_wrong_never_replace_the_spool(
         await play(town, host, space_id)
 
 
+@pytest.mark.parametrize("odd", ["", "versionless", "minio"], ids=["versioned", "versionless", "minio"])
+async def test_a_purge_finds_what_bears_a_strange_name_and_what_a_store_hardly_tells(
+    tmp_path: Path, store: ObjectStore, odd: str
+) -> None:
+    async with stored_town(tmp_path, store, folder="a%20b/ü~+", versions=not odd) as (town, bucket):
+        host, space_id, recording = await recorded(town)
+        await porter_round(town)
+        folder_of = f"a%20b/ü~+/{recording.id}/"
+        assert set(store.keys(bucket)) == {folder_of + name for name in FILES}
+        # A console makes a folder by an object whose name ends in a slash.
+        for name in ("", "a%2Fb#c?d", "tracks/"):
+            store.client.put_object(Bucket=bucket, Key=f"{folder_of}{name}", Body=b"sound")
+        store.client.create_multipart_upload(Bucket=bucket, Key=f"{folder_of}programme.mp4")
+        other = f"a%20b/ü~+/{uuid4()}"
+        store.client.put_object(Bucket=bucket, Key=other, Body=b"sound")
+        store.tell(f"odd {odd}")
+
+        await host.do("deleteRecording", recordingId=(await host.recording(space_id, "id"))["id"])
+        town.clock.move(timedelta(days=31))
+        await town.round()
+
+        assert (await Recording.get(id=recording.id)).status == "PURGED"
+        store.tell("fine")
+        assert store.everything(bucket) == [other]
+
+
+async def test_a_page_of_somebody_else_in_the_place_of_the_store_proves_nothing(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        host, space_id, recording = await recorded(town)
+        await porter_round(town)
+        before = store.everything(bucket)
+        made = await host.recording(space_id, "id playback { url }")
+        store.tell("odd page")
+
+        answer = await town.fetch(made["playback"]["url"].replace("index.m3u8", "programme.mp4"))
+        assert (answer.status_code, b"Sign in" in answer.content) == (503, False)
+        await host.do("deleteRecording", recordingId=made["id"])
+        town.clock.move(timedelta(days=31))
+        await town.round()
+        assert (await Recording.get(id=recording.id)).status == "DELETED"
+        assert {one.kind for one in await reconcile.reconcile(town.built.house)} == {reconcile.STORE_AWAY}
+        _, _, waits = await recorded(town)
+        assert not await porter_round(town)
+        assert folder(town, waits).exists()
+
+        store.tell("fine")
+        assert store.everything(bucket) == before
+        town.clock.move(timedelta(minutes=2))
+        await town.round()
+        assert (await Recording.get(id=recording.id)).status == "PURGED"
+        assert store.everything(bucket) == []
+
+
 async def test_a_purge_and_an_upload_of_one_recording_never_cross(tmp_path: Path, store: ObjectStore) -> None:
     async with stored_town(tmp_path, store) as (town, bucket):
         host, space_id, recording = await recorded(town)
