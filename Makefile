@@ -40,9 +40,14 @@ test: setup ## set up and run the tests; says which parts are skipped, and why
 # Some tests last as long as what is said in them: three workers keep two cores busy.
 	@$(BIN)/pytest -rs -n 3 --dist loadfile $(ARGS)
 
+.PHONY: test-client
+test-client: setup ## the browser client in Chromium and WebKit, one test after the other; some five minutes
+	@$(BIN)/pytest -rs -m client -o faulthandler_timeout=600 tests/product/client $(ARGS)
+
 .PHONY: test-all
 test-all: setup ## the same, with the tests that take minutes, and the product's on PostgreSQL too
-	@$(BIN)/pytest -rs -m '' $(ARGS)
+	@$(BIN)/pytest -rs -m 'not client' $(ARGS)
+	@$(if $(ARGS),,$(MAKE) test-client)
 	@$(if $(ARGS),,$(BIN)/pytest -rs -n 2 --dist loadfile --database postgres tests/product)
 
 .PHONY: mutants

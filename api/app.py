@@ -122,7 +122,10 @@ def build_house(settings: Settings, *, clock: Clock, engine: Any) -> House:
     recordings.mkdir(parents=True, exist_ok=True)
     key_dir.mkdir(mode=0o700, exist_ok=True)
     (settings.data_dir.absolute() / "logs").mkdir(exist_ok=True)
-    signer = Signer(keys.ReceiptKeys(key_dir))
+    # Made before the first backup: a receipt that outlives this machine can then be verified on the next.
+    receipt_keys = keys.ReceiptKeys(key_dir)
+    receipt_keys()
+    signer = Signer(receipt_keys)
     return House(
         clock=clock,
         rules=rules,

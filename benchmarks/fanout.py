@@ -184,7 +184,6 @@ async def _measure(
         answer = await hearers.expect(size)
         await firing
         spent += cpu_ns(pid) - used
-        assert len(answer["came_at"]) == size, f"expected {size} messages, got {len(answer['came_at'])}"
         took_ms += [(at - begun) * 1000 for at in answer["came_at"]]
         text = answer["text"]
     messages = size * events
@@ -241,8 +240,11 @@ class _Hearers:
         await self._ask(open=count, port=port, payloads=payloads, inits=inits)
 
     async def expect(self, count: int) -> dict[str, Any]:
-        """When so many messages came."""
-        return await self._ask(expect=count)
+        """When so many messages came; not more, and none too late."""
+        answer = await self._ask(expect=count)
+        came = len(answer["came_at"])
+        assert came == count, f"expected {count} messages, got {came}"
+        return answer
 
 
 @dataclass

@@ -27,7 +27,8 @@ from tests.product.quiet_engine import QuietEngine
 Answer = Callable[[House, Any], Awaitable[bytes]]
 
 
-async def _quiet() -> EngineRun:
+async def quiet_engine() -> EngineRun:
+    """No media process: nobody speaks here."""
     engine = QuietEngine(SystemClock())
     return EngineRun(engine, engine.aclose)
 
@@ -49,7 +50,7 @@ def _app(kind: str, settings: Settings) -> Any:
         return _rival(settings, timeline_by_hand.routes)
     if kind == "stock_strawberry":
         return _rival(settings, timeline_stock.routes)
-    return build(settings, start_engine=_quiet).app
+    return build(settings, start_engine=quiet_engine).app
 
 
 def serve(kind: str, folder: Path, port: int, url: str) -> None:

@@ -15,7 +15,7 @@ from models.clip import Clip
 from models.fields import to_ms
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import clips, deadlines, recordings, retention, visibility
+from services import clips, deadlines, recordings, retention, suspension, visibility
 from services.errors import Forbidden, NotFound, RecordingNotAvailable, Unavailable
 from services.house import House
 from services.links import BadLink, Link, LinkKind, anonymous_id, origin_of
@@ -119,7 +119,10 @@ async def _viewer(house: House, link: Link) -> Viewer:
     if link.viewer_id is None:
         return Viewer()
     account = await Account.get_or_none(id=link.viewer_id, deleted_at=None)
-    if account is None or account.suspended_at(house.clock.now()) is Suspension.ACCOUNT:
+    if account is None:
+        raise LinkGone
+    is_suspended = account.suspended_at(house.clock.now()) is Suspension.ACCOUNT
+    if is_suspended and link.kind not in suspension.LINKS:
         raise LinkGone
     return Viewer(account=account)
 

@@ -19,7 +19,7 @@ from services import announcements, cards, notifications, spaces, tickets, visib
 from services.changes import Change, change, new_id
 from services.errors import Forbidden, InvalidInput, RecordingNotAvailable, TicketRequired, Unavailable
 from services.house import House
-from services.retention import begin_review, status_at, wind
+from services.retention import begin_review, set_expiry, status_at, wind
 from services.states import move_and_tell, move_recording
 from services.viewers import Viewer
 from services.visibility import visible_recording
@@ -225,6 +225,13 @@ async def expire(house: House, recording_id: UUID, *, now: datetime) -> None:
             return
         begin_review(recording, house.policies.of(recording), recording.expires_at)
         await move_and_tell(made, space, recording, RecordingStatus.EXPIRED)
+
+
+async def end_what_is_gone(house: House, space: Space, recording: Recording) -> None:
+    """What was deleted or taken down while live ends with its Space all the same."""
+    recording.ended_at = space.ended_at
+    set_expiry(recording, house.policies.of(recording))
+    await recording.save(update_fields=["ended_at", "expires_at"])
 
 
 async def begin_finalising(made: Change, space: Space, recording: Recording) -> None:

@@ -19,6 +19,7 @@ PROGRAMS = {
     "needs_node": ("node",),
     "needs_strace": ("strace",),
     "needs_systemd": ("systemd-analyze",),
+    "needs_webkit": ("WebKitWebDriver",),
 }
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

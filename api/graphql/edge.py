@@ -61,10 +61,10 @@ class Edge:
                 retry_after_ms=wait_ms,
             )
 
-    def prepare(self, request: GraphQLRequest, visit: Visit) -> Prepared | Refusal:
+    async def prepare(self, request: GraphQLRequest, visit: Visit) -> Prepared | Refusal:
         """The operation, checked against every guard and against what the visitor may ask for."""
         found = self.persisted.resolve(request)
-        prepared = found if isinstance(found, Refusal) else self.documents.prepare(found)
+        prepared = found if isinstance(found, Refusal) else await self.documents.prepare_aside(found)
         if isinstance(prepared, Refusal):
             return prepared
         self.persisted.keep(request)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import strawberry
-from graphql import ExecutionResult
+from graphql import ExecutionResult, GraphQLError
 from graphql.execution import create_source_event_stream, execute, execute_subscription_event
 from strawberry.execution import optimized_is_awaitable as _optimized_is_awaitable
 
@@ -216,8 +216,13 @@ async def _settled(result: Any) -> Any:
     return await result if isawaitable(result) else result
 
 
+def _place(error: GraphQLError) -> tuple[Any, ...]:
+    return [(one.line, one.column) for one in error.locations or ()], error.path or []
+
+
 def _answer(result: ExecutionResult) -> Answer:
-    errors = result.errors or []
+    # As they stand in the document and the answer: the executor has them as they happened to come.
+    errors = sorted(result.errors or [], key=_place)
     if result.data is None and errors and all(error.path is None for error in errors):
         return Answer(None, [request_error_json(error) for error in errors], was_begun=False)
     return Answer(result.data, [field_error_json(error) for error in errors])

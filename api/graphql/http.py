@@ -63,7 +63,7 @@ class HttpEdge:
             raise NotAcceptable
         visit = await self._enter(request)
         self._edge.charge(visit)
-        prepared = self._edge.prepare(await self._read(request), visit)
+        prepared = await self._edge.prepare(await self._read(request), visit)
         key = key_of(request.headers)
         if accepted.streams and _is_streamed(prepared, accepted):
             return self._stream(request, prepared, visit, key)

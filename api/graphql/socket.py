@@ -205,7 +205,7 @@ class Socket:
     async def _operate(self, operation: "_Operation", message: Subscribe, visit: Visit) -> None:
         await self._check_welcome(visit)
         self._edge.charge(visit)
-        prepared = self._edge.prepare(message.request, visit)
+        prepared = await self._edge.prepare(message.request, visit)
         if isinstance(prepared, Refusal):
             await self.error(operation, list(prepared.errors))
         elif prepared.kind is Kind.SUBSCRIPTION:

@@ -112,6 +112,11 @@ class Query:
         raise NotFound
 
     @strawberry.field
+    async def missing_later(self) -> str | None:
+        await asyncio.sleep(0)
+        raise NotFound
+
+    @strawberry.field
     def limited(self) -> str | None:
         raise RateLimited("Wait.", path=["input", "x"], retry_after_ms=1500)
 

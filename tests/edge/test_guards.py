@@ -1,12 +1,14 @@
 """The guards, each on both sides of its number, and what hostile documents cost."""
 
+import asyncio
+import threading
 import time
 from typing import Any
 
 import pytest
 from graphql import get_introspection_query
 
-from api.graphql.documents import Documents, Prepared
+from api.graphql.documents import Document, Documents, Prepared
 from api.graphql.errors import Refusal
 from api.graphql.limits import Limits
 from api.graphql.request import GraphQLRequest
@@ -177,6 +179,25 @@ def test_a_document_is_read_once() -> None:
     assert isinstance(first, Prepared)
     assert isinstance(second, Prepared)
     assert first.document is second.document
+
+
+async def test_a_long_document_that_is_new_is_read_beside_the_event_loop_and_kept_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readers: list[threading.Thread] = []
+    read = Documents._read
+
+    def noted(self: Documents, source: str, digest: bytes) -> Document | Refusal:
+        readers.append(threading.current_thread())
+        return read(self, source, digest)
+
+    monkeypatch.setattr(Documents, "_read", noted)
+    known, long = documents(), GraphQLRequest(query=f"{{ hello {'__typename ' * 100} }}")
+    both = await asyncio.gather(*(known.prepare_aside(long) for _ in range(2)))
+    again = await known.prepare_aside(long)
+    assert len({id(one.document) for one in (*both, again) if isinstance(one, Prepared)}) == 1
+    assert len(readers) == 2
+    assert threading.current_thread() not in readers
 
 
 def fragments(count: int, body: str, on: str = "Query") -> str:

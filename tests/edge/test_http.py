@@ -158,6 +158,11 @@ async def test_an_expected_error_says_what_and_how_to_go_on(home: House, http: h
     ]
 
 
+async def test_errors_come_in_the_order_of_the_document(home: House, http: httpx.AsyncClient) -> None:
+    answer = await ask(http, home, "{ missingLater missing limited }")
+    assert [error["path"] for error in answer["errors"]] == [["missingLater"], ["missing"], ["limited"]]
+
+
 @pytest.mark.parametrize("field", ["broken", "tooBig"])
 async def test_a_bug_is_shown_as_a_reference_alone(
     home: House, http: httpx.AsyncClient, field: str, capsys: pytest.CaptureFixture[str]

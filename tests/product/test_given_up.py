@@ -19,8 +19,10 @@ async def test_a_change_that_is_given_up_while_another_process_writes_holds_nobo
             async with change(town.built.house):
                 raise AssertionError("the other process has the lock")
 
-        with closing(sqlite3.connect(tmp_path / "data" / "spaces.sqlite3", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        database = tmp_path / "data" / "spaces.sqlite3"
+        with closing(sqlite3.connect(database, isolation_level=None, check_same_thread=False)) as other:
+            # In a thread: the worker's round may be writing, and ends on this loop.
+            await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
             waiting = asyncio.create_task(waits())
             await begun.wait()
             await asyncio.sleep(0)

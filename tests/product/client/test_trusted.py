@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from tests.product.client.visitor import BUILT, chromium, skip_unless_built, visit
 from tests.product.town import open_town
 
-pytestmark = [pytest.mark.needs_chromium, pytest.mark.needs_node]
+pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_node]
 
 
 async def test_a_server_that_trusts_the_clients_documents_alone_serves_the_client(tmp_path: Path) -> None:

@@ -22,8 +22,37 @@ from tests.product.browser import ARGUMENTS
 from tests.product.town import Person
 
 BUILT = Path(__file__).parent.parent.parent.parent / "api" / "static" / "client"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 90_000
 expect.set_options(timeout=PATIENCE_MS)
+# Resolves once the element's sound, as the page plays it, is as loud as speech; else with what the element says.
+_HEARD = """async ([id, patienceMs]) => {
+  const element = document.getElementById(id);
+  const context = new AudioContext();
+  await context.resume();
+  const analyser = new AnalyserNode(context, { fftSize: 2048 });
+  const samples = new Float32Array(analyser.fftSize);
+  let node = null;
+  let takenAt = 0;
+  const until = performance.now() + patienceMs;
+  while (performance.now() < until) {
+    // A player that begins anew leaves the track silent that was taken from it before: so it is taken anew.
+    if (!element.paused && performance.now() - takenAt > 1_500) {
+      const [track] = element.captureStream().getAudioTracks();
+      if (track !== undefined) {
+        node?.disconnect();
+        node = context.createMediaStreamSource(new MediaStream([track]));
+        node.connect(analyser);
+        takenAt = performance.now();
+      }
+    }
+    analyser.getFloatTimeDomainData(samples);
+    if (Math.hypot(...samples) / Math.sqrt(samples.length) > 0.01) return context.close().then(() => "heard");
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  const { paused, muted, volume, readyState, currentTime, duration, webkitAudioDecodedByteCount: decoded } = element;
+  const told = { paused, muted, volume, readyState, currentTime, duration, decoded, context: context.state, takenAt };
+  return JSON.stringify(told);
+}"""
 
 
 def skip_unless_built() -> None:
@@ -97,6 +126,12 @@ def _signed_in(person: Person, name: str) -> str:
     me = f'{{ id: "{person.id}", handle: "{person.handle}", name: "{name}", avatarUrl: null }}'
     kept = f'{{ token: "{person.token}", expiresAt: "2100-01-01T00:00:00.000Z", me: {me} }}'
     return f"{store}JSON.stringify({kept}));"
+
+
+async def hears(page: Page, element: str) -> None:
+    """Wait until what the page plays by this element is as loud as speech: `sound` is the player, `others` a stage."""
+    heard = await page.evaluate(_HEARD, [element, PATIENCE_MS])
+    assert heard == "heard", f"expected speech from #{element} within {PATIENCE_MS // 1000} s, got {heard}"
 
 
 def names(pages: Sequence[str]) -> list[str]:

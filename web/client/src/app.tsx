@@ -20,6 +20,7 @@ import { SpacePage } from "./space/page";
 import { stage } from "./space/stage";
 import { Timeline } from "./timeline/timeline";
 import { isConnected, isOnline, newVisitor, tell } from "./wire/client";
+import { following } from "./wire/follow";
 import { forget, me } from "./wire/session";
 
 interface Page {
@@ -165,7 +166,7 @@ async function signOut(): Promise<void> {
 
 /** Said only when it lasts: a socket that comes right back is nobody's concern. */
 function Offline() {
-  const away = !isOnline.value || !isConnected.value;
+  const away = !isOnline.value || (!isConnected.value && following.value > 0);
   return (
     <p class={`offline ${away ? "away" : ""}`} role="status">
       {away ? (isOnline.value ? "Connecting again …" : "You are offline. What you see may have changed.") : ""}

@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks";
 import { FollowDocument, ProfileDocument, UnfollowDocument, type CardFragment } from "../documents";
 import { Avatar } from "../parts/avatar";
 import { useLoaded } from "../parts/load";
@@ -7,11 +8,13 @@ import { signInFirst } from "../router";
 import { ask, tell } from "../wire/client";
 import { me } from "../wire/session";
 import { Card, count } from "../timeline/card";
+import { EditProfile } from "./profile";
 
 const KINDS = { SCHEDULED: "SPACE_SCHEDULED", CANCELED: "SPACE_SCHEDULED", LIVE: "SPACE_LIVE", ENDED: "SPACE_ENDED" } as const;
 
 export function PersonPage({ handle }: { handle: string }) {
   const { value, error, reload, set } = useLoaded(async () => (await ask(ProfileDocument, { handle })).user, [handle, me.value?.id]);
+  const [editing, setEditing] = useState(false);
   if (error !== null) return <Failed error={error} again={reload} />;
   if (value === null) return <Skeletons count={2} />;
   const isMe = me.value?.id === value.id;
@@ -41,12 +44,17 @@ export function PersonPage({ handle }: { handle: string }) {
         <p class="quiet">
           {count(value.followerCount, "follower", "followers")} · follows {value.followingCount.toLocaleString()}
         </p>
-        {!isMe && (
+        {isMe ? (
+          <button class="button" onClick={() => setEditing(true)}>
+            Edit your profile
+          </button>
+        ) : (
           <button class={`button ${value.viewerFollows ? "" : "primary"}`} aria-pressed={value.viewerFollows} onClick={toggle}>
             {value.viewerFollows ? "Following" : "Follow"}
           </button>
         )}
       </section>
+      {editing && <EditProfile onClose={() => setEditing(false)} done={reload} />}
       {cards.length === 0 ? (
         <Empty icon="wave" title={`${value.name} has hosted no Space yet`} />
       ) : (

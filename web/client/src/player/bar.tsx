@@ -5,6 +5,7 @@ import { Icon, PlayIcon } from "../parts/icons";
 import { cause, Waveform } from "../parts/waveform";
 import { clock, length } from "../parts/times";
 import { ShareDialog } from "../timeline/share";
+import { ClipDialog } from "./clip";
 import * as player from "./player";
 
 const RATES = [0.75, 1, 1.25, 1.5, 2];
@@ -14,6 +15,7 @@ const BARS = 120;
 export function PlayerBar() {
   const now = player.track.value;
   const [sharing, setSharing] = useState<number | null>(null);
+  const [clipping, setClipping] = useState<number | null>(null);
   if (now === null) return null;
   const isLive = now.kind === "live";
   const why = player.why.value;
@@ -69,6 +71,11 @@ export function PlayerBar() {
                 ))}
               </select>
             </label>
+            {player.canClip.value && (
+              <button class="round" aria-label="Cut a clip" onClick={() => setClipping(player.positionMs.value)}>
+                <Icon name="cut" />
+              </button>
+            )}
             {player.canShare.value && (
               <button class="round" aria-label="Share from here" onClick={() => setSharing(player.positionMs.value)}>
                 <Icon name="share" />
@@ -80,6 +87,7 @@ export function PlayerBar() {
           <Icon name="close" />
         </button>
       </div>
+      {clipping !== null && why === null && <ClipDialog track={now} atMs={clipping} onClose={() => setClipping(null)} />}
       {sharing !== null && (
         <ShareDialog
           recordingId={now.id}

@@ -12,6 +12,7 @@ import type { Gap } from "../parts/waveform";
 import { say } from "../parts/said";
 import { ask, Refused } from "../wire/client";
 import { follow } from "../wire/follow";
+import { session } from "../wire/session";
 import { attach, audio, beginsAt, detach, type Trouble } from "./media";
 import { keepPosition, keptPlayer, keptPosition, keepPlayer } from "./positions";
 
@@ -35,6 +36,7 @@ export const peaks = signal<readonly number[]>([]);
 export const gaps = signal<readonly Gap[]>([]);
 export const rate = signal(1);
 export const canShare = signal(false);
+export const canClip = signal(false);
 /** Why it stopped and will not go on. */
 export const why = signal<string | null>(null);
 
@@ -50,17 +52,21 @@ export const reason = (status: RecordingStatus): string => GONE[status] ?? "This
 const NEARLY_MS = 3_000;
 
 let baseMs = 0;
+/** Where what is heard now ends, when it is a part. */
+let untilMs: number | null = null;
 let isAttached = false;
 let unfollow: () => void = () => undefined;
 let ticket = 0;
 
 /** Play a recording; from where the listener stopped, if nothing else is asked for. */
-export async function playRecording(id: string, hint: Omit<Track, "kind" | "id">, fromMs?: number): Promise<void> {
+export async function playRecording(id: string, hint: Omit<Track, "kind" | "id">, fromMs?: number, toMs?: number): Promise<void> {
   if (track.value?.id === id && track.value.kind === "recording" && why.value === null && isAttached) {
     if (fromMs !== undefined) seek(fromMs);
+    untilMs = toMs ?? null;
     return resume();
   }
   begin({ kind: "recording", id, ...hint });
+  untilMs = toMs ?? null;
   await prepare(id, fromMs, true);
 }
 
@@ -101,6 +107,8 @@ function begin(next: Track): number {
   positionMs.value = durationMs.value = startMs.value = 0;
   peaks.value = gaps.value = [];
   canShare.value = next.kind === "live";
+  canClip.value = false;
+  untilMs = null;
   return ++ticket;
 }
 
@@ -116,6 +124,7 @@ async function prepare(id: string, fromMs: number | undefined, thenPlay: boolean
     peaks.value = recording.waveform;
     gaps.value = recording.gaps;
     canShare.value = recording.viewerCanShare;
+    canClip.value = session.peek() !== null && (recording.space.clipsAllowed || recording.space.host.id === session.peek()?.me.id);
     if (recording.playback === null) return over(reason(recording.status));
     watch(recording.space.id);
     const kept = fromMs ?? keptPosition(id, recording.viewerPositionMs);
@@ -225,6 +234,7 @@ export function toggle(): void {
 export function seek(toMs: number): void {
   const to = Math.min(Math.max(toMs, startMs.value), Math.max(0, durationMs.value - 200));
   positionMs.value = to;
+  untilMs = null;
   if (isAttached) audio.currentTime = Math.max(0, to - baseMs) / 1000;
   keepNow();
 }
@@ -255,6 +265,9 @@ audio.addEventListener("ended", () => {
 audio.addEventListener("timeupdate", () => {
   if (!isAttached || audio.seeking || audio.readyState < 2) return;
   positionMs.value = track.value?.kind === "live" ? audio.currentTime * 1000 : baseMs + audio.currentTime * 1000;
+  if (untilMs === null || positionMs.value < untilMs) return;
+  untilMs = null;
+  audio.pause();
 });
 
 const KEEP_EVERY_MS = 8_000;

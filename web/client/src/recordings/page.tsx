@@ -142,12 +142,12 @@ function Playable({ recording, change, reload }: Shown) {
           <Icon name="cut" /> Trim
         </button>
         {recording.download !== null && (
-          <a class="button small" href={recording.download.url} download={`${space.title}.m4a`}>
+          <a class="button small" href={recording.download.url} download>
             <Icon name="down" /> Download
           </a>
         )}
         {recording.archive !== null && (
-          <a class="button small" href={recording.archive.url} download={`${space.title}.zip`}>
+          <a class="button small" href={recording.archive.url} download>
             <Icon name="people" /> Each voice
           </a>
         )}

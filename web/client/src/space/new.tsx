@@ -5,6 +5,7 @@ import { attempt } from "../parts/said";
 import { go } from "../router";
 import { ask, Refused, tell } from "../wire/client";
 import { me } from "../wire/session";
+import { places } from "../timeline/ticket";
 import { RecordSwitch } from "./desk";
 import { goOn } from "./stage";
 
@@ -19,6 +20,9 @@ function local(at: Date): string {
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+const CURRENCIES = ["USD", "EUR", "GBP", "CHF", "JPY", "INR", "NGN", "BRL"];
+const minor = (price: string, currency: string): number => Math.round(Number(price) * 10 ** places(currency));
+
 export function NewSpace() {
   const [title, setTitle] = useState("");
   const [about, setAbout] = useState("");
@@ -26,6 +30,10 @@ export function NewSpace() {
   const [later, setLater] = useState(false);
   const [at, setAt] = useState(local(new Date(Date.now() + 3_600_000)));
   const [policy, setPolicy] = useState<SpeakerPolicy>("RAISED_HAND");
+  const [selling, setSelling] = useState(false);
+  const [price, setPrice] = useState("0");
+  const [currency, setCurrency] = useState("USD");
+  const [capacity, setCapacity] = useState("100");
   const [problem, setProblem] = useState("");
   const [isSending, setSending] = useState(false);
   useEffect(() => {
@@ -55,6 +63,7 @@ export function NewSpace() {
         description: about.trim() === "" ? null : about,
         record: record ?? false,
         speakerPolicy: policy,
+        ticketing: selling && later ? { priceMinor: minor(price, currency), currency, capacity: Number(capacity) } : null,
         scheduledStart: later ? new Date(at).toISOString() : null,
       });
       if (space === null) return;
@@ -110,6 +119,33 @@ export function NewSpace() {
               />
               <small>In your time zone, at most 14 days ahead.</small>
             </label>
+          )}
+          {later && (
+            <label class="check">
+              <input type="checkbox" checked={selling} onChange={(event) => setSelling(event.currentTarget.checked)} />
+              Only with a ticket
+            </label>
+          )}
+          {later && selling && (
+            <div class="row">
+              <label class="field">
+                Price
+                <input type="number" required min={0} max={999} step="any" value={price} onInput={(event) => setPrice(event.currentTarget.value)} />
+                <small>0 is free.</small>
+              </label>
+              <label class="field">
+                Currency
+                <select value={currency} onChange={(event) => setCurrency(event.currentTarget.value)}>
+                  {CURRENCIES.map((code) => (
+                    <option key={code}>{code}</option>
+                  ))}
+                </select>
+              </label>
+              <label class="field">
+                Tickets
+                <input type="number" required min={1} value={capacity} onInput={(event) => setCapacity(event.currentTarget.value)} />
+              </label>
+            </div>
           )}
           {problem !== "" && (
             <p class="problem" role="alert">

@@ -9,6 +9,7 @@ import { Bars, Icon } from "../parts/icons";
 import { signInFirst } from "../router";
 import { Card, count, Host, RecordingBadge } from "../timeline/card";
 import { ShareDialog } from "../timeline/share";
+import { needsTicket, Ticket } from "../timeline/ticket";
 import { tell } from "../wire/client";
 import { me } from "../wire/session";
 import { Before, HostDesk } from "./desk";
@@ -30,7 +31,7 @@ export function SpacePage({ id }: { id: string }) {
   if (room === null) return error === null ? <Skeletons count={2} /> : <Failed error={error} again={reload} />;
   switch (room.space.state) {
     case "LIVE":
-      return <LiveRoom room={room} />;
+      return <LiveRoom room={room} reload={reload} />;
     case "SCHEDULED":
       return <Coming room={room} reload={reload} />;
     default:
@@ -38,7 +39,7 @@ export function SpacePage({ id }: { id: string }) {
   }
 }
 
-function LiveRoom({ room }: { room: Room }) {
+function LiveRoom({ room, reload }: { room: Room; reload: () => void }) {
   const { space, seats } = room;
   const mine = space.viewerParticipation;
   const isHost = space.host.id === me.value?.id;
@@ -63,7 +64,7 @@ function LiveRoom({ room }: { room: Room }) {
             <span key={topic}>#{topic}</span>
           ))}
         </div>
-        <Door space={space} />
+        {needsTicket(space) ? <Ticket space={space} done={reload} onColour /> : <Door space={space} />}
       </section>
       {helps && <HostDesk room={room} isHost={isHost} />}
       <People space={space} seats={seats} helps={helps} isHost={isHost} />
@@ -107,6 +108,7 @@ function Coming({ room, reload }: { room: Room; reload: () => void }) {
         )}
         <Host space={space} />
         {space.recordingEnabled && <p class="quiet">It will be recorded.</p>}
+        <Ticket space={space} done={reload} />
         {!isHost && (
           <button class="button primary" aria-pressed={hasReminder} onClick={remind}>
             <Icon name={hasReminder ? "bellOn" : "bell"} />

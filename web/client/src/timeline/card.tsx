@@ -11,8 +11,9 @@ import * as player from "../player/player";
 import { signInFirst } from "../router";
 import { tell } from "../wire/client";
 import { me } from "../wire/session";
+import { changeSpace, load, removeCard } from "./cards";
 import { ShareDialog } from "./share";
-import { changeSpace, removeCard } from "./cards";
+import { needsTicket, Ticket } from "./ticket";
 
 const BARS = 64;
 const SOON_MS = 72 * 3_600_000;
@@ -116,9 +117,13 @@ function Live({ card }: { card: CardFragment }) {
       </h2>
       <Host space={space} />
       <div class="row">
-        <a class="button on-colour grow" href={`/spaces/${space.id}`}>
-          {space.host.id === me.value?.id ? "Go to your Space" : "Join"}
-        </a>
+        {needsTicket(space) ? (
+          <Ticket space={space} done={() => void load()} onColour />
+        ) : (
+          <a class="button on-colour grow" href={`/spaces/${space.id}`}>
+            {space.host.id === me.value?.id ? "Go to your Space" : "Join"}
+          </a>
+        )}
         <button class="round on-colour" aria-label="Share this Space" onClick={() => setSharing(true)}>
           <Icon name="share" />
         </button>
@@ -178,6 +183,7 @@ function Scheduled({ space }: { space: Space }) {
             {space.viewerHasReminder ? "Reminder set" : "Remind me"}
           </button>
         )}
+        <Ticket space={space} done={() => void load()} />
         {space.reminderCount > 0 && <span class="quiet">{count(space.reminderCount, "person waits", "people wait")}</span>}
       </div>
     </div>
@@ -194,8 +200,8 @@ function Ended({ card, recording }: { card: CardFragment; recording: NonNullable
   const from = card.clip?.startMs ?? card.startMs;
   const play = () => {
     if (isPlaying) return player.pause();
-    const start = isCurrent || from === 0 ? undefined : from;
-    void player.playRecording(recording.id, { spaceId: space.id, title: space.title, host: space.host }, start);
+    const start = card.clip === null && (isCurrent || from === 0) ? undefined : from;
+    void player.playRecording(recording.id, { spaceId: space.id, title: space.title, host: space.host }, start, card.clip?.endMs);
   };
   return (
     <div class="box ended">
@@ -220,7 +226,7 @@ function Ended({ card, recording }: { card: CardFragment; recording: NonNullable
           startMs={recording.startOffsetMs}
           gaps={recording.gaps}
         />
-        <span class="digits quiet">{clock(recording.durationMs - recording.startOffsetMs)}</span>
+        <span class="digits quiet">{clock(card.clip === null ? recording.durationMs - recording.startOffsetMs : card.clip.endMs - from)}</span>
       </div>
       <footer class="quiet">
         <span>{count(recording.playCount, "play", "plays")}</span>
@@ -265,11 +271,18 @@ function Silent({ card }: { card: CardFragment }) {
   if (recording === null) return <Tombstone space={space} text="This Space is over and was not recorded." icon="wave" />;
   if (recording.status === "FINALIZING") return <Tombstone space={space} text="The recording is being closed." icon="clock" />;
   if (STILL_THERE.has(recording.status))
-    return <Tombstone space={space} text="Only people with a ticket can play this recording." icon="lock" />;
+    return <Tombstone space={space} text="Only people with a ticket can play this recording." icon="lock" offer />;
   return <Tombstone space={space} text={player.reason(recording.status)} />;
 }
 
-function Tombstone({ space, text, icon = "gone" }: { space: Space; text: string; icon?: "gone" | "lock" | "clock" | "wave" }) {
+interface Gone {
+  space: Space;
+  text: string;
+  icon?: "gone" | "lock" | "clock" | "wave";
+  offer?: boolean;
+}
+
+function Tombstone({ space, text, icon = "gone", offer = false }: Gone) {
   return (
     <div class="box tombstone">
       <h2>
@@ -279,6 +292,7 @@ function Tombstone({ space, text, icon = "gone" }: { space: Space; text: string;
       <p class="gone">
         <Icon name={icon} /> {text}
       </p>
+      {offer && needsTicket(space) && <Ticket space={space} done={() => void load()} />}
     </div>
   );
 }

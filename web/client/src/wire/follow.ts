@@ -1,4 +1,5 @@
 // Subscriptions that come back by themselves, and go on after the last event that came: none is lost, none comes twice.
+import { signal } from "@preact/signals";
 import { onEnd, pipe, subscribe } from "wonka";
 import type { TypedDocumentString } from "../documents";
 import { client, isConnected, isOnline, problem, Refused } from "./client";
@@ -13,6 +14,9 @@ interface Following<Event> {
   /** There is nothing to follow any more, or never was. */
   onRefused?: (error: Refused) => void;
 }
+
+/** How many are followed: the socket stands for their sake alone, and goes with the last one. */
+export const following = signal(0);
 
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 15_000;
@@ -73,7 +77,9 @@ export function follow<Answer extends object, Variables extends { after?: string
     timer = setTimeout(begin, 50);
   };
   const stop = (): void => {
+    if (stopped) return;
     stopped = true;
+    following.value--;
     clearTimeout(timer);
     forgetOnline();
     end();
@@ -81,6 +87,7 @@ export function follow<Answer extends object, Variables extends { after?: string
   const forgetOnline = isOnline.subscribe((online) => {
     if (online) hurry();
   });
+  following.value++;
   begin();
   return stop;
 }

@@ -1,0 +1,89 @@
+"""What one does with what one hears and who one is: clips, tickets, a profile, the lock screen, the trim."""
+
+from datetime import timedelta
+
+import pytest
+from playwright.async_api import expect
+
+from tests.product.client.axe import violations
+from tests.product.client.scene import recorded, resident
+from tests.product.client.visitor import chromium, skip_unless_built, visit
+from tests.product.town import Town
+from tests.product.voices import iso
+
+pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_node]
+
+
+async def test_a_listener_cuts_a_clip_gets_a_ticket_and_has_a_profile(town: Town) -> None:
+    skip_unless_built()
+    mira = await resident(town, "mira", "Mira Okafor")
+    noor = await resident(town, "noor", "Noor Haddad")
+    await noor.do("follow", userId=mira.id)
+    await recorded(town, mira, "Bread and salt", seconds=8)
+    await mira.new_space(
+        title="By candle light",
+        scheduledStart=iso(town.clock.now() + timedelta(days=1)),
+        ticketing={"priceMinor": 0, "currency": "USD", "capacity": 2},
+    )
+    async with chromium() as browser:
+        visitor = await visit(browser, town.url, person=noor, name="Noor Haddad")
+        page = visitor.page
+        await page.goto(town.url)
+        shown = page.get_by_role("article", name="By candle light")
+        await expect(shown.get_by_text("2 left")).to_be_visible()
+        await shown.get_by_role("button", name="Get a ticket, free").click()
+        await expect(shown.get_by_text("You have a ticket")).to_be_visible()
+
+        await (
+            page.get_by_role("article", name="Bread and salt")
+            .get_by_role("button", name="Play Recording")
+            .click()
+        )
+        player = page.get_by_role("region", name="Player")
+        await player.get_by_role("button", name="Cut a clip").click()
+        await page.get_by_label("Start of the clip").fill("2000")
+        await page.get_by_label("Length").fill("3000")
+        await expect(page.get_by_role("dialog").get_by_text("0:02 to 0:05")).to_be_visible()
+        assert await violations(page) == []
+        await page.get_by_label("Title").fill("Why salt")
+        await page.get_by_role("dialog").get_by_role("button", name="Cut the clip").click()
+        clip = page.locator('article[data-kind="CLIP_SHARED"]')
+        await expect(clip.get_by_role("heading", name="Why salt")).to_be_visible()
+        on_lock_screen = "navigator.mediaSession.metadata.title"
+        assert await page.evaluate(on_lock_screen) == "Bread and salt"
+
+        await page.goto(f"{town.url}/people/noor")
+        await page.get_by_role("button", name="Edit your profile").click()
+        assert await violations(page) == []
+        await page.get_by_label("Name").fill("Noor H.")
+        await page.get_by_label("About you").fill("Hears everything.")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("heading", name="Noor H.", exact=True)).to_be_visible()
+        await expect(page.get_by_text("Hears everything.")).to_be_visible()
+        await expect(page.get_by_label("Account of Noor H.")).to_be_visible()
+    assert visitor.complaints == []
+
+
+async def test_a_host_trims_and_deletes_and_is_told_what_is_kept(town: Town) -> None:
+    skip_unless_built()
+    mira = await resident(town, "mira", "Mira Okafor")
+    space, _ = await recorded(town, mira, "Bread and salt", seconds=8)
+    async with chromium() as browser:
+        visitor = await visit(browser, town.url, person=mira, name="Mira Okafor")
+        page = visitor.page
+        await page.goto(f"{town.url}/recordings")
+        await page.get_by_role("button", name="Trim").click()
+        await page.get_by_label("Start of the recording").fill("2500")
+        await page.get_by_role("button", name="Save the start").click()
+        await expect(page.get_by_text("Others hear it from there now.")).to_be_visible()
+        assert await mira.recording(space, "startOffsetMs") == {"startOffsetMs": 2500}
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="Download").click()
+        assert (await (await download.value).path()).read_bytes()[4:8] == b"ftyp"
+        await page.get_by_role("button", name="Delete").click()
+        await expect(
+            page.get_by_role("dialog").get_by_text("A review copy stays for moderators alone")
+        ).to_be_visible()
+        await page.get_by_role("button", name="Delete for good").click()
+        await expect(page.get_by_text("A copy for moderators alone is kept until")).to_be_visible()
+    assert visitor.complaints == []
