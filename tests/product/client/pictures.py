@@ -20,7 +20,7 @@ _QUALITY = 82
 
 
 # Who looks at the signed-out timeline sees nothing else than who is signed in.
-LEFT_OUT = {"signed-out", "people", "sign-in", "missing"}
+LEFT_OUT = {"signed-out", "people", "sign-in", "missing", "card", "embed"}
 
 
 async def take(browser: Browser, town: Town, scene: Scene, only: set[str], folder: Path) -> None:
@@ -30,6 +30,7 @@ async def take(browser: Browser, town: Town, scene: Scene, only: set[str], folde
             for name, path, person in scene.pages():
                 if name in LEFT_OUT or (only and name not in only):
                     continue
+                await scene.gather()
                 visitor = await visit(
                     browser, town.url, person=person, color_scheme=scheme,
                     viewport={"width": width, "height": height}, device_scale_factor=1.5 if size == "phone" else 1,
