@@ -48,7 +48,9 @@ class StoreSettings(BaseSettings):
         if not self.store_url:
             return self
         parts = urlsplit(self.store_url)
-        if parts.scheme != "s3" or not parts.netloc or parts.query:
+        # A key has no such names in it, and a folder that is read in two ways could not be proven empty.
+        odd = {"", ".", ".."} & set(parts.path.strip("/").split("/")) if parts.path.strip("/") else set()
+        if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or odd:
             raise ValueError(f"SPACES_STORE_URL: expected s3://bucket/folder, got {self.store_url}")
         if not self.store_key_id or not self.store_secret.get_secret_value():
             raise ValueError("SPACES_STORE_URL needs SPACES_STORE_KEY_ID and SPACES_STORE_SECRET")
