@@ -3,7 +3,7 @@ home.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import isawaitable
@@ -81,11 +81,16 @@ class EventStream:
 class Selection:
     """What a subscription's document asks of each event, for whoever asks the same with the same variables.
 
-    A compiled plan of the document may stand in its place: `body` is all that is asked of it.
+    `plan` gives the data of an event without errors; None: the ordinary executor, which `build` makes, is to answer.
     """
 
-    def __init__(self, build: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        build: Callable[[Any], Any],
+        plan: Callable[[Any, Any], Awaitable[dict[str, Any] | None]] | None = None,
+    ) -> None:
         self._build = build
+        self._plan = plan
 
     async def body(self, event: Any, context: Any) -> bytes:
         """The payload of a `next` message, as JSON: `event` as it was selected, for the viewer of `context`."""
@@ -93,6 +98,10 @@ class Selection:
 
     async def answer(self, event: Any, context: Any) -> Answer:
         """The same as an answer."""
+        if self._plan is not None:
+            data = await self._plan(context, event)
+            if data is not None:
+                return Answer(data)
         # Built anew for each event: what graphql-core keeps in an executor grows with every execution.
         executor = self._build(context)
         try:
@@ -174,7 +183,13 @@ class Executor:
         if isinstance(source, Following):
             _let_go(executor)
             return Followed(source, self._selection(prepared, build))
-        return EventStream(Selection(build), context, source)
+        return EventStream(Selection(build, self._plan(prepared)), context, source)
+
+    def _plan(self, prepared: Prepared) -> Callable[[Any, Any], Awaitable[dict[str, Any] | None]] | None:
+        """What gives the data of an event by a plan, for a context."""
+        if self._compiled is None:
+            return None
+        return partial(self._compiled.answer, prepared.plans, prepared.request.variables)
 
     def _builder(self, prepared: Prepared) -> Callable[[Any], Any]:
         """What makes an executor, or a list of errors, for a context."""
@@ -198,7 +213,7 @@ class Executor:
         key = (prepared.document.shape, request.operation_name or None, variables)
         selection = self._selections.get(key)
         if selection is None:
-            selection = self._selections[key] = Selection(build)
+            selection = self._selections[key] = Selection(build, self._plan(prepared))
         return selection
 
 

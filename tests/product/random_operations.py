@@ -43,6 +43,16 @@ class Written:
         heading = f"query Q({', '.join(self.declared)})" if self.declared else "query"
         return " ".join([heading, body, *self.fragments]), self.variables
 
+    def subscription(self, name: str) -> tuple[str, dict[str, Any]]:
+        """A subscription to one stream, from now on, and its variables."""
+        assert self.schema.subscription_type is not None
+        found = self.schema.subscription_type.fields[name]
+        space = self._variable("ID!", self._value("spaceId", None)) if "spaceId" in found.args else ""
+        given = f"(spaceId: {space})" if space else ""
+        body = f"{{ {name}{given} {self._selection(get_named_type(found.type), 1)} }}"
+        heading = f"subscription({', '.join(self.declared)})" if self.declared else "subscription"
+        return " ".join([heading, body, *self.fragments]), self.variables
+
     def _selection(self, type_: Any, depth: int) -> str:
         parts = [self._part(type_, depth) for _ in range(self.chance.randint(1, 5))]
         if self.chance.random() < 0.15:

@@ -4,15 +4,18 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from graphql import OperationDefinitionNode, parse
+from graphql.execution.values import VariableValues
 from tortoise.expressions import Q
 
 from api.graphql.documents import Documents, Prepared
-from api.graphql.execute import Executor
+from api.graphql.execute import Executor, Followed
 from api.graphql.json import encode
 from api.graphql.limits import Limits
 from api.graphql.request import GraphQLRequest
@@ -32,8 +35,10 @@ from models.timeline_item import TimelineItem
 from schema import ids
 from schema.build import build_schema
 from schema.compiled import run
+from schema.compiled.engine import Compiled, Operation
 from schema.context import Context
 from schema.rows import Rows
+from services.errors import NotFound
 from services.viewers import Viewer
 from tests.product.permission_town import World, open_world
 from tests.product.random_operations import Written
@@ -46,6 +51,7 @@ _TABLES = {
     "TimelineItem": TimelineItem, "Report": Report, "Ticket": Ticket, "Notification": Notification,
     "Invitation": Invitation, "AuditEntry": AuditEntry, "AccessToken": AccessToken,
 }  # fmt: skip
+_STREAMS = ("spaceUpdates", "recordingStatus", "timelineUpdates")
 _NOBODY = UUID("00000000-0000-8000-8000-000000000000")
 _LIMITS = Limits(depth=40, aliases=1000, cost=10**9, tokens=20_000)
 
@@ -59,6 +65,7 @@ class Bench:
     ids: list[str]
     cursors: list[str]
     refused: int = 0
+    events: int = 0
 
     def __post_init__(self) -> None:
         schema = build_schema()
@@ -83,6 +90,36 @@ class Bench:
             for executor in (self._compiled, self._ordinary)
         ]
         return None if compiled == ordinary else f"{seed} {query}\n{variables}\n{compiled!r}\n{ordinary!r}"
+
+    async def events_differ(self, seed: int) -> str | None:
+        """What a random subscription tells of the events of its stream: the query when the answers differ."""
+        chance = random.Random(seed)
+        written = Written(chance, self._schema, self.ids, self.cursors)
+        query, variables = written.subscription(chance.choice(_STREAMS))
+        prepared = self._documents.prepare(GraphQLRequest(query=query, variables=variables))
+        if not isinstance(prepared, Prepared):
+            self.refused += 1
+            return None
+        context = self._context(chance.choice(self.viewers))
+        compiled, ordinary = [
+            await executor.subscribe(prepared, context) for executor in (self._compiled, self._ordinary)
+        ]
+        assert isinstance(compiled, Followed)
+        assert isinstance(ordinary, Followed)
+        following = compiled.following
+        try:
+            look = await following.stream().look(following.house, following.viewer, 0)
+        except NotFound:
+            return None
+        for event in look.events:
+            self.events += 1
+            told = [
+                await one.selection.body(event, following.context(following.viewer.afresh()))
+                for one in (compiled, ordinary)
+            ]
+            if told[0] != told[1]:
+                return f"{seed} {query}\n{variables}\n{told[0]!r}\n{told[1]!r}"
+        return None
 
     def _context(self, account: Account | None) -> Context:
         return Context(self.world.town.built.house, Viewer(account=account, address="127.0.0.1"))
@@ -149,6 +186,30 @@ async def test_random_operations_have_the_same_answer_from_both_executors(bench:
     assert executed["compiled"] > executed["again"], executed
     assert executed["ordinary"] == 0
     assert bench.refused < 30
+
+
+async def test_every_operation_of_the_browser_client_has_a_plan() -> None:
+    compiled = Compiled(build_schema()._schema, is_awaitable=None)
+    files = sorted((Path(__file__).parent.parent.parent / "web/client/src/documents").glob("*.graphql"))
+    document = parse("\n".join(file.read_text(encoding="utf-8") for file in files))
+    asked = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    nothing = VariableValues({}, {})
+    without = [
+        node.name and node.name.value
+        for node in asked
+        if compiled._planned(Operation(document, node), nothing) is None
+    ]
+    assert (without, len(asked) > 50) == ([], True)
+
+
+@pytest.mark.parametrize("seeds", [10, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.usefixtures("patience")
+async def test_events_are_told_alike_by_both_executors(bench: Bench, seeds: int) -> None:
+    before = Counter(bench.executed)
+    assert [found for seed in range(seeds) if (found := await bench.events_differ(seed)) is not None] == []
+    executed = bench.executed - before
+    assert executed["compiled"] > executed["again"] + executed["ordinary"], executed
+    assert bench.events > 3 * seeds
 
 
 @pytest.mark.long
