@@ -28,7 +28,7 @@ SIZES = (1_000, 2_000, 5_000)
 MIXED = (2_000, 5_000)
 # Enough for a median that holds still, and for a second of CPU time.
 MESSAGES = 60_000
-IDLE = 2_000
+IDLE = 5_000
 _ACCOUNTS = 40
 _PATIENCE_S = 60.0
 _HERE = Path(__file__).parent

@@ -46,7 +46,7 @@ class Outbox:
 
     def __init__(self, send: Send, *, timeout: timedelta, pusher: Pusher | None = None) -> None:
         self._send = send
-        self._pusher = pusher
+        self.pusher = pusher
         self._timeout_s = timeout.total_seconds()
         self._turn = asyncio.Lock()
         self._sent = 0
@@ -55,8 +55,8 @@ class Outbox:
         """Return when no message is waiting. Raises Goodbye when the client does not read."""
         try:
             async with asyncio.timeout(self._timeout_s), self._turn:
-                if self._pusher is not None:
-                    await self._pusher.drained()
+                if self.pusher is not None:
+                    await self.pusher.drained()
         except TimeoutError:
             raise self._too_slow() from None
 
@@ -77,10 +77,6 @@ class Outbox:
             raise self._too_slow() from None
         except OSError:
             raise Gone from None
-
-    def push(self, head: bytes, rest: bytes) -> bool:
-        """Hand over a message in two parts if that needs no waiting. False when it does."""
-        return self._pusher is not None and self._pusher.push(head, rest)
 
     async def close(self, farewell: Goodbye) -> None:
         """Close the socket.
