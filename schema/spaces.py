@@ -1,7 +1,7 @@
 """Spaces and who is in them."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -74,6 +74,12 @@ async def _ends_at(row: SpaceRow, context: Context) -> datetime | None:
     return deadline.ends_at(row, context.house.rules, cohost_is_there=stands_in)
 
 
+def _duration_ms(row: SpaceRow, _context: Context) -> int | None:
+    if row.started_at is None or row.ended_at is None:
+        return None
+    return (row.ended_at - row.started_at) // timedelta(milliseconds=1)
+
+
 async def _live(row: SpaceRow, context: Context) -> MediaLink | None:
     admitted = not row.is_ticketed or await context.rows.admitted(row.id)
     mine = await context.rows.one(_MINE, row.id) if row.state is SpaceState.LIVE else None
@@ -103,6 +109,9 @@ class Space(RowType, Node):
     )
     started_at: datetime | None = column("started_at", "When it was launched.")
     ended_at: datetime | None = column("ended_at", "When it ended or was called off.")
+    duration_ms: int | None = computed(
+        _duration_ms, "How long it was live; null until it has ended.", reads=("started_at", "ended_at")
+    )
     ends_at: datetime | None = computed(
         _ends_at,
         "When it ends by itself as things stand: its longest time, or earlier while the host is away and no co-host"

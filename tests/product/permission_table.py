@@ -60,14 +60,14 @@ FIELDS: dict[str, dict[str, str]] = {
             "recording participantCount totalListenerCount peakListenerCount reminderCount live "
             "participants"
         ),
-        "000000.00A": "endedAt ticketing viewerTicket",
+        "000000.00A": "endedAt durationMs ticketing viewerTicket",
         "nnnnnn.nnA": "viewerHasReminder",
         "0+++++.0+A": "viewerParticipation",
     },
     "Space, ticketed": {
         "++++++.++A": (
             "id title description language topics state host cohosts createdAt scheduledStart "
-            "startedAt endedAt speakerPolicy clipsAllowed recordingEnabled isRecording consent "
+            "startedAt endedAt durationMs speakerPolicy clipsAllowed recordingEnabled isRecording consent "
             "recording participantCount totalListenerCount peakListenerCount ticketing reminderCount "
             "participants"
         ),
