@@ -15,6 +15,12 @@ _WIDTH, _LABELS, _BARS, _ROW = 720, 230, 390, 26
 _TABLES = {
     ("timeline", "cost"): (("database", "server"), "cpu_us_per_operation", "µs of processor per operation"),
     ("fanout", "one document"): (("subscribers", "what"), "us_per_message", "µs of processor per message"),
+    ("playback", "cost"): (("asked", "way"), "cpu_us_per_request", "µs of processor per request"),
+    ("mutation", "cost"): (
+        ("database", "mutation", "server"),
+        "cpu_us_per_operation",
+        "µs of processor per mutation",
+    ),
     ("held", "compiled"): (("read", "document"), "longest_ms", "longest hold of the event loop, ms"),
 }
 
