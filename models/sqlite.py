@@ -1,4 +1,4 @@
-"""SQLite as several processes share it: a transaction takes the write lock when it begins.
+"""SQLite as several processes share it: a transaction takes the write lock when it begins, and ends in any case.
 
 The stock client begins with a read lock. A transaction that reads first and writes then fails at once
 ("database is locked") when another process has written in between, and no timeout helps.
@@ -36,6 +36,15 @@ class _Transaction(SqliteTransactionWrapper):
     async def _begin(self) -> None:
         await self._connection.execute("BEGIN IMMEDIATE")
 
+    async def commit(self) -> None:
+        """Raises OperationalError, and then nothing has happened: on a full disk it would stay open for ever."""
+        try:
+            await super().commit()
+        except sqlite3.OperationalError as error:
+            with suppress(sqlite3.OperationalError):
+                await self.rollback()
+            raise OperationalError(error) from error
+
 
 class _Context(SqliteTransactionContext):
     """The stock context, which keeps the connection for ever when a transaction cannot begin."""
@@ -57,7 +66,7 @@ class _Context(SqliteTransactionContext):
 
 
 class SqliteClient(StockClient):
-    """The stock client but for how transactions begin."""
+    """The stock client but for how transactions begin and end."""
 
     def _in_transaction(self) -> TransactionContext:
         return _Context(_Transaction(self), self._lock)
