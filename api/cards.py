@@ -46,6 +46,7 @@ class Card:
     is_share: bool
     is_clip: bool
     title: str
+    space_id: UUID
     space_title: str
     author: str
     host: str
@@ -82,6 +83,7 @@ class CardBook:
             is_share=item.kind in SHARE_KINDS,
             is_clip=item.clip_id is not None,
             title=clip.title if clip else space.title,
+            space_id=space.id,
             space_title=space.title,
             author=_name(author),
             host=_name(host),

@@ -22,10 +22,12 @@ from models.timeline_item import TimelineItem
 from schema.rows import Rows, Wanted
 from services.errors import ErrorCode, InvalidInput, NotFound, SpacesError
 from services.house import House
+from services.outward import global_id
 from services.viewers import Viewer
 
 _HERE = Path(__file__).parent
 _GRAPHIQL = _HERE / "static" / "graphiql" / "index.html"
+_CLIENT = _HERE / "static" / "client" / "index.html"
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_HERE / "templates"), autoescape=select_autoescape(), trim_blocks=True
 )
@@ -115,7 +117,12 @@ class Pages:
         found = await self._found(request.path_params["card"])
         if isinstance(found, Response):
             return found
-        return page(self.site, "card.html", 200, card=found)
+        return page(self.site, "card.html", 200, card=found, space_url=self._space_url(found))
+
+    def _space_url(self, card: Card) -> str | None:
+        """Where the browser client, if it is here, has the Space: there one can join."""
+        is_here = _CLIENT.exists() and not is_under_path(self.site)
+        return self._house.links.url(f"/spaces/{global_id('Space', card.space_id)}") if is_here else None
 
     async def embed(self, request: Request) -> Response:
         """One card's player alone, for other people's pages."""

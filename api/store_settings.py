@@ -35,6 +35,14 @@ class StoreSettings(BaseSettings):
         " sent so.",
     )
 
+    x_accel_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9_-]+)*$",
+        description="Path below which nginx in front hands out the folder of recordings, for instance /recorded-bytes:"
+        " it is told by X-Accel-Redirect which file to send, once this server has said yes. Empty: all bytes come"
+        " through this server. Whoever reaches this server past such a proxy hears nothing.",
+    )
+
     @model_validator(mode="after")
     def _store_is_whole(self) -> Self:
         if not self.store_url:

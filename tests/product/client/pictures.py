@@ -20,7 +20,7 @@ _QUALITY = 82
 
 
 # Who looks at the signed-out timeline sees nothing else than who is signed in.
-LEFT_OUT = {"signed-out", "people", "sign-in", "missing"}
+LEFT_OUT = {"signed-out", "people", "sign-in", "missing", "card", "embed"}
 
 
 async def take(browser: Browser, town: Town, scene: Scene, only: set[str], folder: Path) -> None:
@@ -30,6 +30,7 @@ async def take(browser: Browser, town: Town, scene: Scene, only: set[str], folde
             for name, path, person in scene.pages():
                 if name in LEFT_OUT or (only and name not in only):
                     continue
+                await scene.gather()
                 visitor = await visit(
                     browser, town.url, person=person, color_scheme=scheme,
                     viewport={"width": width, "height": height}, device_scale_factor=1.5 if size == "phone" else 1,
@@ -53,6 +54,7 @@ async def settle(page: Page, name: str) -> None:
         await page.get_by_role("button", name="Play Recording").first.click()
         await expect(page.locator('.player[data-phase="playing"]')).to_be_visible(timeout=20_000)
         await page.get_by_label("Position", exact=True).fill("14000")
+        await expect(page.get_by_role("article").get_by_role("button", name="Pause").first).to_be_visible()
     if name == "recordings":
         await page.get_by_role("button", name="Trim").first.click()
         await page.get_by_label("Start of the recording").fill("6000")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.media.sound import SAMPLE_RATE_HZ, Signal, decode
 from tests.product.town import Person, Town
@@ -53,6 +54,13 @@ class Scene:
     ended_id: str
     recording_id: str
     gone_id: str
+    card_url: str
+
+    async def gather(self) -> None:
+        """Who listens to the live Space is there, and Jonas asks to speak: pages that are not open are forgotten."""
+        for person in (self.mira, self.jonas, self.noor):
+            await person.do("joinSpace", spaceId=self.live_id)
+        await self.jonas.do("raiseHand", spaceId=self.live_id, raised=True)
 
     def pages(self) -> "list[tuple[str, str, Person | None]]":
         """Every page of the client: a name for it, its path, and who looks."""
@@ -74,6 +82,8 @@ class Scene:
             ("case", f"/moderation/case/{self.gone_id}", self.mod),
             ("log", "/moderation/log", self.mod),
             ("missing", "/spaces/none", None),
+            ("card", urlsplit(self.card_url).path, None),
+            ("embed", urlsplit(self.card_url).path.replace("/cards/", "/embed/"), None),
         ]
 
 
@@ -114,17 +124,20 @@ async def furnished(town: Town) -> AsyncIterator[Scene]:
     await jonas.do("invite", spaceId=coming["id"], userId=noor.id, role="COHOST")
     await noor.do("setReminder", spaceId=coming["id"], enabled=True)
     words = "The story about the broken metronome is worth the whole half hour."
-    await tess.do("shareRecording", recordingId=recording, comment=words, startMs=9_000)
+    shared = await tess.do(
+        "shareRecording", "item { url }", recordingId=recording, comment=words, startMs=9_000
+    )
     space = await tess.new_space(title="Night shift: sounds of the harbour", record=True)
     await tess.do("startSpace", spaceId=space["id"])
     live = space["id"]
-    for person, role in ((mira, "SPEAKER"), (jonas, None), (noor, None)):
-        await person.do("joinSpace", spaceId=live)
-        if role:
-            await person.speak_in(live, tess)
-    await jonas.do("raiseHand", spaceId=live, raised=True)
+    await mira.do("joinSpace", spaceId=live)
+    await mira.speak_in(live, tess)
+    scene = Scene(
+        mira, jonas, tess, noor, mod, live, coming["id"], ended, recording, gone, shared["item"]["url"]
+    )
+    await scene.gather()
     async with contextlib.AsyncExitStack() as stack:
         for person, name in ((tess, "speaker"), (mira, "host")):
             publisher = await (await person.join(live)).publish(decode(DEMO / f"{name}.opus"), repeat=True)
             stack.push_async_callback(publisher.close)
-        yield Scene(mira, jonas, tess, noor, mod, live, coming["id"], ended, recording, gone)
+        yield scene

@@ -1,5 +1,8 @@
 """What one does with what one hears and who one is: clips, tickets, a profile, the lock screen, the trim."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -7,11 +10,19 @@ from playwright.async_api import expect
 
 from tests.product.client.axe import violations
 from tests.product.client.scene import recorded, resident
-from tests.product.client.visitor import chromium, skip_unless_built, visit
+from tests.product.client.visitor import PATIENCE_MS, chromium, skip_unless_built, visit
 from tests.product.town import Town
 from tests.product.voices import iso
 
 pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_node]
+
+# Resolves once a second of it has gone by.
+_PLAYS = """async (audio, patienceMs) => {
+  await audio.play();
+  const until = performance.now() + patienceMs;
+  while (audio.currentTime < 1 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
+  return audio.currentTime >= 1 ? "played" : `stands at ${audio.currentTime}`;
+}"""
 
 
 async def test_a_listener_cuts_a_clip_gets_a_ticket_and_has_a_profile(town: Town) -> None:
@@ -49,6 +60,12 @@ async def test_a_listener_cuts_a_clip_gets_a_ticket_and_has_a_profile(town: Town
         await page.get_by_role("dialog").get_by_role("button", name="Cut the clip").click()
         clip = page.locator('article[data-kind="CLIP_SHARED"]')
         await expect(clip.get_by_role("heading", name="Why salt")).to_be_visible()
+        await player.get_by_label("Position", exact=True).fill("3000")
+        await player.get_by_role("button", name="Share from here").click()
+        await page.get_by_label("Comment").fill("From the salt on.")
+        await page.get_by_role("dialog").get_by_role("button", name="Share").click()
+        moment = page.get_by_role("article").filter(has_text="From the salt on.")
+        await expect(moment.get_by_text("starts at 0:03")).to_be_visible()
         on_lock_screen = "navigator.mediaSession.metadata.title"
         assert await page.evaluate(on_lock_screen) == "Bread and salt"
 
@@ -87,3 +104,38 @@ async def test_a_host_trims_and_deletes_and_is_told_what_is_kept(town: Town) -> 
         await page.get_by_role("button", name="Delete for good").click()
         await expect(page.get_by_text("A copy for moderators alone is kept until")).to_be_visible()
     assert visitor.complaints == []
+
+
+@contextlib.asynccontextmanager
+async def website(html: str) -> AsyncIterator[str]:
+    """Somebody else's, of one page."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(html)}\r\nConnection: close\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write((head + html).encode())
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+
+
+async def test_an_embed_in_somebody_elses_page_plays_without_signing_in(town: Town) -> None:
+    skip_unless_built()
+    mira = await resident(town, "mira", "Mira Okafor")
+    _, recording = await recorded(town, mira, "Bread and salt", seconds=6)
+    shared = await mira.do("shareRecording", "item { url }", recordingId=recording)
+    embed = shared["item"]["url"].replace("/cards/", "/embed/")
+    framing = f'<link rel="icon" href="data:,"><iframe src="{embed}" title="A recording"></iframe>'
+    async with website(framing) as blog, chromium() as browser:
+        visitor = await visit(browser, town.url)
+        await visitor.page.goto(blog)
+        inside = visitor.page.frame_locator("iframe")
+        await expect(inside.get_by_role("link", name="Bread and salt")).to_be_visible()
+        assert await inside.locator("audio").evaluate(_PLAYS, PATIENCE_MS) == "played"
+    assert visitor.complaints == [blog]

@@ -50,6 +50,15 @@ async def test_a_moderator_listens_decides_and_can_show_who_did_what(town: Town)
         done = page.get_by_role("region", name="What was done")
         await expect(done.get_by_text("review_copy.opened")).to_be_visible()
 
+        # A court wants it kept: so it is, until that is taken back.
+        await page.get_by_role("button", name="Hold").click()
+        await page.get_by_label("Why").fill("A court asks for it.")
+        await page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+        await page.get_by_role("button", name="Release the hold").click()
+        await page.get_by_label("Why").fill("The court has decided.")
+        await page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+        await expect(done.get_by_text("hold.released")).to_be_visible()
+
         # The decision closes the case, and the host is told.
         await page.get_by_role("button", name="Violation").click()
         await page.get_by_label("Why").fill("An address is read out.")

@@ -4,7 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { MeDocument, NoticesDocument, NoticesLiveDocument, RespondToInvitationDocument, type MeQuery, type NoticesQuery } from "../documents";
 import { Avatar } from "../parts/avatar";
 import { Icon, type IconName } from "../parts/icons";
-import { useLoaded } from "../parts/load";
+import { usePaged } from "../parts/load";
+import { More } from "../parts/more";
 import { attempt, say } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
 import { Ago } from "../parts/times";
@@ -41,7 +42,7 @@ export function useNotices(): void {
     let stop: () => void = () => undefined;
     let wanted = true;
     void refresh().catch(() => undefined);
-    ask(NoticesDocument, { first: 1 }).then(({ viewer }) => {
+    ask(NoticesDocument, { first: 1, after: null }).then(({ viewer }) => {
       if (!wanted) return;
       const after = viewer?.notifications.edges[0]?.cursor ?? null;
       stop = follow(NoticesLiveDocument, {}, {
@@ -103,7 +104,11 @@ const ICONS: Record<Notice["kind"], IconName> = {
 };
 
 export function NoticesPage() {
-  const { value, error, reload } = useLoaded(async () => (await ask(NoticesDocument, { first: 50 })).viewer, [me.value?.id, unseen.value]);
+  const { value, error, reload, more } = usePaged(
+    (after) => ask(NoticesDocument, { first: 30, after }),
+    ({ viewer }) => viewer?.notifications,
+    [me.value?.id, unseen.value],
+  );
   useEffect(() => () => void (unseen.value = 0), []);
   if (me.value === null)
     return (
@@ -114,18 +119,17 @@ export function NoticesPage() {
       </Empty>
     );
   if (value === null) return error === null ? <Skeletons /> : <Failed error={error} again={reload} />;
-  const notices = value.notifications.edges.flatMap(({ node }) => node ?? []);
   return (
     <>
       <h1>Notices</h1>
       <Push />
-      {notices.length === 0 ? (
+      {value.nodes.length === 0 ? (
         <Empty icon="bell" title="Nothing yet">
           <p>Reminders, invitations and news of your recordings appear here.</p>
         </Empty>
       ) : (
         <ul class="rows card notices">
-          {notices.map((notice) => (
+          {value.nodes.map((notice) => (
             <li key={notice.id}>
               <Icon name={ICONS[notice.kind] ?? "bell"} />
               <span>
@@ -138,6 +142,7 @@ export function NoticesPage() {
           ))}
         </ul>
       )}
+      <More {...more} />
     </>
   );
 }

@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
 import { FollowDocument, ProfileDocument, UnfollowDocument, type CardFragment } from "../documents";
 import { Avatar } from "../parts/avatar";
-import { useLoaded } from "../parts/load";
+import { usePaged } from "../parts/load";
+import { More } from "../parts/more";
 import { attempt } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
 import { signInFirst } from "../router";
@@ -13,27 +14,29 @@ import { EditProfile } from "./profile";
 const KINDS = { SCHEDULED: "SPACE_SCHEDULED", CANCELED: "SPACE_SCHEDULED", LIVE: "SPACE_LIVE", ENDED: "SPACE_ENDED" } as const;
 
 export function PersonPage({ handle }: { handle: string }) {
-  const { value, error, reload, set } = useLoaded(async () => (await ask(ProfileDocument, { handle })).user, [handle, me.value?.id]);
+  const { value: read, error, reload, set, more } = usePaged(
+    (after) => ask(ProfileDocument, { handle, after }),
+    ({ user }) => user?.spaces,
+    [handle, me.value?.id],
+  );
   const [editing, setEditing] = useState(false);
   if (error !== null) return <Failed error={error} again={reload} />;
-  if (value === null) return <Skeletons count={2} />;
+  if (read === null) return <Skeletons count={2} />;
+  const value = read.answer.user;
+  if (value === null) return <Empty icon="gone" title={`Nobody is called @${handle}`} />;
   const isMe = me.value?.id === value.id;
   const toggle = () => {
     if (me.value === null) return signInFirst();
     void attempt(async () => {
       const input = { userId: value.id };
       const { user } = value.viewerFollows ? await tell(UnfollowDocument, input) : await tell(FollowDocument, input);
-      if (user) set((now) => (now === null ? now : { ...now, ...user }));
+      if (user) set((now) => ({ ...now, answer: { user: { ...value, ...user } } }));
     });
   };
-  const cards: CardFragment[] = value.spaces.edges.flatMap(({ node }) =>
-    node === null
-      ? []
-      : [{
+  const cards: CardFragment[] = read.nodes.map((node) => ({
           id: node.id, kind: KINDS[node.state], createdAt: node.createdAt, activityAt: node.createdAt, comment: null,
           startMs: 0, url: "", viewerCanDelete: false, author: value, space: node, recording: node.recording, clip: null,
-        }],
-  );
+  }));
   return (
     <>
       <section class="profile">
@@ -64,6 +67,7 @@ export function PersonPage({ handle }: { handle: string }) {
           ))}
         </div>
       )}
+      <More {...more} />
     </>
   );
 }

@@ -14,7 +14,8 @@ import {
 import { Avatar } from "../parts/avatar";
 import { Dialog } from "../parts/dialog";
 import { Icon } from "../parts/icons";
-import { useLoaded } from "../parts/load";
+import { useLoaded, usePaged } from "../parts/load";
+import { More } from "../parts/more";
 import { attempt, say } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
 import { asMoment, clock, Countdown, size } from "../parts/times";
@@ -31,10 +32,14 @@ const Closed = () => (
 );
 
 export function ModerationPage() {
-  const { value, error, reload } = useLoaded(async () => ({ found: (await ask(QueueDocument, { after: null })).moderation }), [me.value?.id]);
+  const { value, error, reload, more } = usePaged(
+    (after) => ask(QueueDocument, { after }),
+    ({ moderation }) => moderation?.reviewQueue,
+    [me.value?.id],
+  );
   if (value === null) return error === null ? <Skeletons /> : <Failed error={error} again={reload} />;
-  if (value.found === null) return <Closed />;
-  const queue = value.found.reviewQueue.edges.flatMap(({ node }) => node ?? []);
+  const { moderation } = value.answer;
+  if (moderation === null) return <Closed />;
   return (
     <>
       <h1>Moderation</h1>
@@ -45,11 +50,11 @@ export function ModerationPage() {
             Audit log
           </a>
         </header>
-        {queue.length === 0 ? (
+        {value.nodes.length === 0 ? (
           <p class="quiet">Nothing is reported. Good.</p>
         ) : (
           <ul class="rows">
-            {queue.map((recording) => (
+            {value.nodes.map((recording) => (
               <li key={recording.id}>
                 <Avatar person={recording.space.host} size="m" />
                 <span>
@@ -72,10 +77,11 @@ export function ModerationPage() {
             ))}
           </ul>
         )}
+        <More {...more} />
       </section>
       <section class="stage" aria-label="Forecast">
-        <h2>What the clocks will do</h2>
-        <Forecast days={value.found.retentionForecast} />
+        <h2>What the clocks will do in {moderation.retentionForecast.length} days</h2>
+        <Forecast days={moderation.retentionForecast} />
       </section>
     </>
   );
@@ -109,8 +115,8 @@ export function CasePage({ id }: { id: string }) {
       <section class="stage" aria-label="Recording">
         <h1>{recording.space.title}</h1>
         <Facts recording={recording} />
-        <div class="controls">
-          <button class="button" disabled={recording.status === "PURGED"} onClick={() => setAct("open")}>
+        <div class="controls acts">
+          <button class="button primary" disabled={recording.status === "PURGED"} onClick={() => setAct("open")}>
             <Icon name="lock" /> Open the review copy
           </button>
           <button class="button" aria-pressed={isHeld} disabled={recording.status === "PURGED"} onClick={() => setAct("hold")}>
@@ -227,7 +233,6 @@ function Entries({ entries }: { entries: readonly EntryFragment[] }) {
           <tr>
             <th scope="col">When</th>
             <th scope="col">What</th>
-            <th scope="col">How it went</th>
             <th scope="col">Hash</th>
           </tr>
         </thead>
@@ -237,9 +242,9 @@ function Entries({ entries }: { entries: readonly EntryFragment[] }) {
               <td class="digits">{asMoment(entry.at)}</td>
               <td>
                 <b>{entry.action}</b>
-                {entry.actorId === null && <span class="quiet"> by the clockwork</span>}
+                {entry.actorId === null && <span class="quiet"> by the server</span>}
+                {entry.outcome !== "" && <span class="went">{entry.outcome}</span>}
               </td>
-              <td>{entry.outcome}</td>
               <td>
                 <code>{entry.hash?.slice(0, 8) ?? "waits"}</code>
               </td>
@@ -252,11 +257,15 @@ function Entries({ entries }: { entries: readonly EntryFragment[] }) {
 }
 
 export function LogPage() {
-  const { value, error, reload } = useLoaded(async () => ({ found: (await ask(AuditDocument, { after: null })).moderation }), [me.value?.id]);
+  const { value, error, reload, more } = usePaged(
+    (after) => ask(AuditDocument, { after }),
+    ({ moderation }) => moderation?.auditLog,
+    [me.value?.id],
+  );
   const [verdict, setVerdict] = useState<Verdict | null>(null);
   const [read, setRead] = useState<number | null>(null);
   if (value === null) return error === null ? <Skeletons /> : <Failed error={error} again={reload} />;
-  if (value.found === null) return <Closed />;
+  if (value.answer.moderation === null) return <Closed />;
   const check = async () => {
     setVerdict(null);
     setRead(0);
@@ -282,13 +291,14 @@ export function LogPage() {
             <p class={`note ${verdict.misfit === null ? "" : "warm"}`}>
               <Icon name={verdict.misfit === null ? "check" : "gone"} />
               {verdict.misfit === null
-                ? `The chain of ${verdict.sealed} entries holds, from the first one on; ${verdict.unsealed} wait to be sealed.`
+                ? `The chain of ${verdict.sealed} entries holds, from the first one on.${verdict.unsealed > 0 ? ` ${verdict.unsealed} wait to be sealed.` : ""}`
                 : `The chain breaks after ${verdict.sealed} entries, at ${verdict.misfit.action} of ${asMoment(verdict.misfit.at)}.`}
             </p>
           )}
         </div>
         <p class="quiet">Checked in this browser, hash by hash. <code>spaces audit verify</code> also checks the signed end of the chain.</p>
-        <Entries entries={value.found.auditLog.edges.flatMap(({ node }) => node ?? [])} />
+        <Entries entries={value.nodes} />
+        <More {...more} />
       </section>
     </div>
   );

@@ -12,10 +12,13 @@ export function Forecast({ days }: { days: readonly Day[] }) {
   const height = (value: number) => (value / most) * (HALF - 4);
   const sum = (field: "expiring" | "purging" | "held") => days.reduce((total, day) => total + day[field], 0);
   const bytes = days.reduce((total, day) => total + day.purgingBytes, 0);
+  const middle = days[Math.floor(days.length / 2)];
+  const last = days.at(-1);
   const text = `In ${days.length} days: ${sum("expiring")} stop being public, ${sum("purging")} are destroyed (${size(bytes)}), ${sum("held")} are held back.`;
   return (
     <figure class="forecast">
-      <svg viewBox={`0 0 ${days.length * STEP} ${HALF * 2}`} role="img" aria-label={text}>
+      <svg viewBox={`0 0 ${days.length * STEP} ${HALF * 2}`} preserveAspectRatio="none" role="img" aria-label={text}>
+        {days.map((day, index) => index % 7 === 0 && <line key={day.date} class="week" x1={index * STEP} x2={index * STEP} y1="0" y2={HALF * 2} />)}
         <line x1="0" x2={days.length * STEP} y1={HALF} y2={HALF} />
         {days.map((day, index) => {
           const x = index * STEP + 1;
@@ -31,13 +34,17 @@ export function Forecast({ days }: { days: readonly Day[] }) {
           );
         })}
       </svg>
+      <div class="axis quiet" aria-hidden="true">
+        <span>today</span>
+        {middle !== undefined && <span>{asDay(middle.date)}</span>}
+        {last !== undefined && <span>{asDay(last.date)}</span>}
+      </div>
       <figcaption class="quiet">
-        <span class="key expiring">{sum("expiring")} stop being public</span>
+        <span class="key expiring">↑ {sum("expiring")} stop being public</span>
         <span class="key purging">
-          {sum("purging")} destroyed ({size(bytes)})
+          ↓ {sum("purging")} destroyed ({size(bytes)})
         </span>
-        <span class="key held">{sum("held")} held back</span>
-        <span>in the next {days.length} days</span>
+        <span class="key held">↓ {sum("held")} held back</span>
       </figcaption>
     </figure>
   );

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { AppealDocument, DeleteRecordingDocument, MyRecordingsDocument, TrimDocument, type MyRecordingsQuery } from "../documents";
 import { Dialog } from "../parts/dialog";
 import { Icon, PlayIcon } from "../parts/icons";
-import { useLoaded } from "../parts/load";
+import { usePaged } from "../parts/load";
+import { More } from "../parts/more";
 import { attempt, say } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
 import { Ago, asDay, asMoment, clock, Countdown, size } from "../parts/times";
@@ -19,8 +20,9 @@ type Mine = NonNullable<NonNullable<MyRecordingsQuery["viewer"]>["recordings"]["
 const BARS = 110;
 
 export function RecordingsPage() {
-  const { value, error, reload, set } = useLoaded(
-    async () => (await ask(MyRecordingsDocument, { after: null })).viewer?.recordings.edges.flatMap(({ node }) => node ?? []) ?? [],
+  const { value, error, reload, set, more } = usePaged(
+    (after) => ask(MyRecordingsDocument, { after }),
+    ({ viewer }) => viewer?.recordings,
     [me.value?.id],
   );
   if (me.value === null)
@@ -33,11 +35,11 @@ export function RecordingsPage() {
     );
   if (value === null) return error === null ? <Skeletons /> : <Failed error={error} again={reload} />;
   const change = (id: string, facts: Partial<Mine>) =>
-    set((all) => all.map((one) => (one.id === id ? { ...one, ...facts } : one)));
+    set((all) => ({ ...all, nodes: all.nodes.map((one) => (one.id === id ? { ...one, ...facts } : one)) }));
   return (
     <>
       <h1>Your recordings</h1>
-      {value.length === 0 ? (
+      {value.nodes.length === 0 ? (
         <Empty icon="wave" title="Nothing recorded yet">
           <p>Switch on 'Record Space' before you start one.</p>
           <a class="button primary" href="/new">
@@ -46,11 +48,12 @@ export function RecordingsPage() {
         </Empty>
       ) : (
         <div class="cards">
-          {value.map((recording) => (
+          {value.nodes.map((recording) => (
             <One key={recording.id} recording={recording} change={(facts) => change(recording.id, facts)} reload={reload} />
           ))}
         </div>
       )}
+      <More {...more} />
     </>
   );
 }
@@ -79,7 +82,7 @@ function One({ recording, change, reload }: Shown) {
           {clock(recording.durationMs)} · {size(recording.sizeBytes)} · {count(recording.playCount, "play", "plays")} ·{" "}
           {count(recording.shareCount, "share", "shares")}
         </p>
-        {isThere ? <Playable recording={recording} change={change} reload={reload} /> : <Past recording={recording} reload={reload} />}
+        {isThere ? <Playable recording={recording} change={change} /> : <Past recording={recording} reload={reload} />}
         {recording.gaps.length > 0 && (
           <p class="quiet">
             Lost: {recording.gaps.map((gap) => `${clock(gap.startMs)}–${clock(gap.endMs)} (${cause(gap)})`).join(", ")}
@@ -96,7 +99,7 @@ function One({ recording, change, reload }: Shown) {
   );
 }
 
-function Playable({ recording, change, reload }: Shown) {
+function Playable({ recording, change }: Omit<Shown, "reload">) {
   const { space } = recording;
   const [trimming, setTrimming] = useState(false);
   const [deleting, setDeleting] = useState(false);
@@ -134,7 +137,7 @@ function Playable({ recording, change, reload }: Shown) {
           />
         </div>
       )}
-      <div class="controls">
+      <div class="controls many">
         <button class="button small" onClick={() => setSharing(true)}>
           <Icon name="share" /> Share
         </button>
@@ -151,14 +154,14 @@ function Playable({ recording, change, reload }: Shown) {
             <Icon name="people" /> Each voice
           </a>
         )}
-        <button class="button small" onClick={() => setDeleting(true)}>
+        <button class="button small leaves" onClick={() => setDeleting(true)}>
           <Icon name="bin" /> Delete
         </button>
       </div>
       {sharing && (
         <ShareDialog recordingId={recording.id} title={space.title} durationMs={recording.durationMs} onClose={() => setSharing(false)} />
       )}
-      {deleting && <Delete recording={recording} reload={reload} onClose={() => setDeleting(false)} />}
+      {deleting && <Delete recording={recording} change={change} onClose={() => setDeleting(false)} />}
     </>
   );
 }
@@ -203,14 +206,14 @@ function Trim({ recording, change, onClose }: { recording: Mine; change: Shown["
   );
 }
 
-function Delete({ recording, reload, onClose }: { recording: Mine; reload: () => void; onClose: () => void }) {
+function Delete({ recording, change, onClose }: { recording: Mine; change: Shown["change"]; onClose: () => void }) {
   const remove = () =>
     attempt(async () => {
       const payload = await tell(DeleteRecordingDocument, { recordingId: recording.id });
       const until = payload.recording?.retention?.reviewUntil;
       say(until ? `Deleted. The review copy is destroyed on ${asDay(until)}.` : "Deleted.");
-      reload();
       onClose();
+      if (payload.recording !== null) change(payload.recording);
     });
   return (
     <Dialog title="Delete this recording?" onClose={onClose}>

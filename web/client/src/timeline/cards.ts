@@ -32,6 +32,7 @@ export async function loadMore(): Promise<void> {
   const after = more.value;
   if (after === null || isFetching.value) return;
   isFetching.value = true;
+  error.value = null;
   const mine = round;
   try {
     const { timeline } = await ask(TimelineDocument, { first: PAGE, after });

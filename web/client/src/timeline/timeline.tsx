@@ -1,6 +1,7 @@
 // Cards, newest activity first. They change where they stand; what is new waits behind a button, so that nothing jumps.
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { TimelineLiveDocument } from "../documents";
+import { More } from "../parts/more";
 import { Empty, Failed, Skeletons } from "../parts/states";
 import { follow } from "../wire/follow";
 import { me } from "../wire/session";
@@ -57,7 +58,12 @@ export function Timeline() {
           ))}
         </div>
       )}
-      {shown !== null && more.value !== null && <More />}
+      <More
+        isThere={shown !== null && more.value !== null}
+        isFetching={isFetching.value}
+        hasFailed={error.value !== null}
+        next={() => void loadMore()}
+      />
     </>
   );
 }
@@ -82,19 +88,5 @@ function Nothing() {
         </a>
       </p>
     </Empty>
-  );
-}
-
-function More() {
-  const end = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    const seen = new IntersectionObserver(([entry]) => entry?.isIntersecting && void loadMore(), { rootMargin: "800px" });
-    if (end.current) seen.observe(end.current);
-    return () => seen.disconnect();
-  }, []);
-  return (
-    <button class="button more" ref={end} onClick={() => void loadMore()} disabled={isFetching.value}>
-      {isFetching.value ? "Loading …" : error.value === null ? "Show more" : "Could not load more. Try again"}
-    </button>
   );
 }
