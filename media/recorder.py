@@ -7,7 +7,9 @@ the disk is full or refuses, it is tried again every second.
 """
 
 import asyncio
+import errno
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -100,6 +102,9 @@ class Recorder:
             self._fail(error.strerror or str(error), cause=cause_of(error))
         else:
             self._go_on(repaired, cause=GapCause.RESTART)
+            if not is_new and not self._store.has_room:
+                # Else it would write a little into the reserve, and tell a hole that ended in between.
+                self._fail(os.strerror(errno.ENOSPC), cause=GapCause.DISK_FULL)
         self._disk.start(f"recorder {self._recording_id}")
         return self.facts
 

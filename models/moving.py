@@ -20,7 +20,7 @@ from tortoise.models import Model
 
 from models import database, postgres
 
-_BATCH = 1000
+BATCH = 1000
 
 
 class Differs(Exception):
@@ -153,7 +153,7 @@ class Move:
         columns = ", ".join(f'"{column}"' for column in table.columns)
         where = "" if after is None else f'WHERE "{table.key}" > ?'
         asked = [] if after is None else [str(after) if isinstance(after, UUID) else after]
-        query = f'SELECT {columns} FROM "{table.name}" {where} ORDER BY "{table.key}" LIMIT {_BATCH}'
+        query = f'SELECT {columns} FROM "{table.name}" {where} ORDER BY "{table.key}" LIMIT {BATCH}'
         async with self._source.execute(query, asked) as found:
             return [table.row(raw) for raw in await found.fetchall()]
 
@@ -161,7 +161,7 @@ class Move:
         columns = ", ".join(f'"{column}"' for column in table.columns)
         key = f'"{table.key}"' + (' COLLATE "C"' if table.key_is_text else "")
         where = "" if after is None else f"WHERE {key} > $1"
-        query = f'SELECT {columns} FROM "{table.name}" {where} ORDER BY {key} LIMIT {_BATCH}'
+        query = f'SELECT {columns} FROM "{table.name}" {where} ORDER BY {key} LIMIT {BATCH}'
         return [tuple(row) for row in await self._target.fetch(query, *([] if after is None else [after]))]
 
 

@@ -1,4 +1,4 @@
-"""SQLite as several processes share it: a transaction takes the write lock when it begins.
+"""SQLite as several processes share it: a transaction takes the write lock when it begins, and ends in any case.
 
 The stock client begins with a read lock. A transaction that reads first and writes then fails at once
 ("database is locked") when another process has written in between, and no timeout helps.
@@ -39,6 +39,15 @@ class _Transaction(SqliteTransactionWrapper):
     async def _begin(self) -> None:
         await self._connection.execute("BEGIN IMMEDIATE")
 
+    async def commit(self) -> None:
+        """Raises OperationalError, and then nothing has happened: on a full disk it would stay open for ever."""
+        try:
+            await super().commit()
+        except sqlite3.OperationalError as error:
+            with suppress(sqlite3.OperationalError):
+                await self.rollback()
+            raise OperationalError(error) from error
+
 
 class _Context(SqliteTransactionContext):
     """The stock context, which keeps the connection for ever when a transaction cannot begin."""
@@ -65,7 +74,7 @@ _query_dict: Any = StockClient.execute_query_dict
 
 
 class SqliteClient(StockClient):
-    """The stock client but for how transactions begin, and for reads outside of them."""
+    """The stock client but for how transactions begin and end, and for reads outside of them."""
 
     _quick: QuickReads | None = None
 

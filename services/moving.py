@@ -10,7 +10,7 @@ from services import shelving
 from services.house import House
 from services.inventory import Folders
 
-_AT_ONCE = 8
+AT_ONCE = 8
 # Nobody else moves this folder: what a move that was killed had leased is taken up at once.
 _OWNER = "move"
 
@@ -50,7 +50,7 @@ async def carry_recordings(
                 return
             told()
 
-    await asyncio.gather(*(carry() for _ in range(_AT_ONCE)))
+    await asyncio.gather(*(carry() for _ in range(AT_ONCE)))
     if away:
         raise away[0]
     over = set(waiting)

@@ -127,6 +127,35 @@ async def test_nothing_is_lost_when_it_stops_at_the_reserve(
     assert gap.end_ms <= 4500 + MOST_LOST_MS
 
 
+async def test_one_that_is_killed_at_the_reserve_waits_there_and_tells_one_hole(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 10**9
+    monkeypatch.setattr("media.disk.free_bytes", lambda _: free)
+    studio.reserve_bytes = 10**8
+    await studio.open()
+    studio.join("p", tone(frequency_hz=440, seconds=5))
+    await studio.run(2500)
+    free = 10**8 - 1
+    await studio.run(1000)
+    stopped_ms = studio.recorder.facts.duration_ms
+    studio.kill()
+    again = Studio(studio.directory, clock_ms=8000, reserve_bytes=10**8)
+    opened = await again.open()
+    assert (opened.duration_ms, again.recorder.state) == (stopped_ms, RecorderState.FAILED)
+    again.join("p", tone(frequency_hz=440, seconds=4))
+    await again.run(1500)
+    assert again.states == [RecorderState.FAILED] * len(again.states)
+    assert repair(studio.directory, recording_id="recording").duration_ms == stopped_ms
+    free = 10**9
+    await again.run(2000)
+    facts = await again.close()
+    assert abs(facts.duration_ms - 11_500) <= 100
+    (gap,) = facts.gaps
+    assert (gap.start_ms, gap.cause) == (stopped_ms, GapCause.DISK_FULL)
+    assert 9500 <= gap.end_ms <= 9500 + MOST_LOST_MS
+
+
 @pytest.mark.parametrize("set_by_ms", [-3_600_000, 3_600_000], ids=["back", "ahead"])
 async def test_a_clock_that_was_set_over_a_kill_changes_nothing(studio: Studio, set_by_ms: int) -> None:
     studio.boot = "a"

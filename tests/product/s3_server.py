@@ -1,8 +1,8 @@
 """Moto's S3 in a process of its own, which can be away, slow or out of order: `python -m tests.product.s3_server`.
 
 It takes commands on standard input, a line each, and answers each with a line: `down`, `up`, `fail STATUS`,
-`slow SECONDS`, `fine`, `count` (requests since it was asked last); `odd page` has a page of somebody else in its
-place, `odd versionless` knows no versions, and `odd minio` finds unfinished uploads by their whole key alone.
+`slow SECONDS`, `fine`, `puts` (requests that write, since it was asked last); `odd page` has a page of somebody else in
+its place, `odd versionless` knows no versions, and `odd minio` finds unfinished uploads by their whole key alone.
 """
 
 import sys
@@ -30,12 +30,12 @@ class Faulty:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.status = 0
         self.slow_s = 0.0
-        self.seen = 0
+        self.puts = 0
         self.odd = ""
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """One request."""
-        self.seen += 1
+        self.puts += environ["REQUEST_METHOD"] == "PUT"
         time.sleep(self.slow_s)
         if self.status:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -86,8 +86,8 @@ def main() -> None:
             app.status, app.slow_s, app.odd = 0, 0.0, ""
         elif command == "odd":
             app.odd = value
-        elif command == "count":
-            told, app.seen = str(app.seen), 0
+        elif command == "puts":
+            told, app.puts = str(app.puts), 0
         print(told, flush=True)
 
 

@@ -1,6 +1,8 @@
 """A disk that fills up under live recordings, and has room again."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -129,5 +131,89 @@ async def test_a_space_that_ends_while_the_disk_is_full_keeps_what_there_was(tmp
             assert recording["status"] == "AVAILABLE"
             assert recording["gaps"][-1]["startMs"] == recording["durationMs"]
             assert recording["gaps"][-1]["endMs"] >= recording["durationMs"] + 1500
-            assert (await town.http.get(recording["playback"]["url"])).text.endswith("#EXT-X-ENDLIST\n")
+            url = recording["playback"]["url"]
+            assert (await town.http.get(url)).text.endswith("#EXT-X-ENDLIST\n")
+            # The reserve is for this: whoever wants to make room can.
+            assert disk.free_bytes < 4 * MB
+            await host.do("deleteRecording", recordingId=(await host.recording(space_id, "id"))["id"])
+            assert (await town.http.get(url)).status_code == 410
             town.server.forgive("stopped: No space left")
+
+
+async def spaces_until_refused(person: Person, *, first: int = 0) -> tuple[list[str], dict[str, Any]]:
+    """Create Spaces until it is refused; the titles that were acknowledged, and the refusal."""
+    told: list[str] = []
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while True:
+            title = f"Talk {first + len(told)}"
+            payload = await person.try_("createSpace", "space { title }", title=title)
+            if payload["errors"]:
+                return told, payload["errors"][0]
+            told.append(payload["space"]["title"])
+
+
+@pytest.mark.long
+@pytest.mark.sqlite_file
+async def test_on_a_disk_without_a_byte_left_nothing_is_acknowledged_that_is_lost(tmp_path: Path) -> None:
+    """Twice: what a full disk has left behind is written on."""
+    settings = {"SPACES_DISK_FLOOR_MB": "12", "SPACES_DISK_RESERVE_MB": "0"}
+    with small_disk(tmp_path / "data", size_mb=40) as disk:
+        async with served_town(tmp_path, **settings) as town:
+            host = await town.person("host")
+            told: list[str] = []
+            for _ in range(2):
+                disk.leave(0)
+                more, refusal = await spaces_until_refused(host, first=len(told))
+                assert refusal["code"] == "UNAVAILABLE"
+                assert refusal["retryAfterMs"] > 0
+                told += more
+                # What there is can be read.
+                assert (await town.http.get("/healthz")).status_code == 200
+                assert (await host.read("query { viewer { user { handle } } }"))["viewer"] is not None
+                disk.leave(20 * MB)
+                async with asyncio.timeout(PATIENCE_S):
+                    while (await host.try_("createSpace", title="again"))["errors"]:
+                        await asyncio.sleep(0.1)
+                told.append("again")
+            town.server.forgive("")
+            await town.server.stop()
+        with closing(sqlite3.connect(tmp_path / "data" / "spaces.sqlite3")) as rows:
+            assert rows.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            kept = [title for (title,) in rows.execute("SELECT title FROM space")]
+        assert sorted(kept) == sorted(told)
+
+
+@pytest.mark.long
+async def test_a_server_that_is_killed_at_the_reserve_starts_there_and_records_on_once_there_is_room(
+    tmp_path: Path,
+) -> None:
+    settings = {"SPACES_DISK_FLOOR_MB": "12", "SPACES_DISK_RESERVE_MB": "4"}
+    with small_disk(tmp_path / "data", size_mb=40) as disk:
+        async with served_town(tmp_path, **settings) as town:
+            host = await town.person("host")
+            space_id = await host.live_space(record=True)
+            voice = await host.publish(space_id, tone(frequency_hz=440, seconds=60))
+            await until_recording(host, space_id)
+            await until_sent(voice, 2)
+            disk.leave(3 * MB)
+            gap = await until_gap(host, space_id, "DISK_FULL")
+            await town.server.kill()
+            await voice.close()
+            await town.server.start()
+            again = await host.publish(space_id, tone(frequency_hz=1000, seconds=60))
+            await until_sent(again, 2)
+            assert (await host.recording(space_id, "status"))["status"] == "INTERRUPTED"
+
+            disk.leave(20 * MB)
+            await until_recording(host, space_id)
+            await until_sent(again, sent_s(again) + 2.5)
+            await host.do("endSpace", spaceId=space_id)
+            await again.close()
+            recording = await host.recording(space_id, WANT + " playback { url }")
+            assert recording["status"] == "AVAILABLE"
+            [hole] = recording["gaps"]
+            assert (hole["startMs"], hole["cause"]) == (gap["startMs"], "DISK_FULL")
+            programme = await play(town, recording["playback"]["url"])
+            start_s, _ = place_of_tone(programme, frequency_hz=1000, level=0.2)
+            assert start_s >= hole["endMs"] / 1000 - 0.2
+            town.server.forgive("stopped: No space left", "the disk takes more", "No space left")

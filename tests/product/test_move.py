@@ -3,24 +3,33 @@
 import asyncio
 import hashlib
 import io
+import json
 import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 from rich.console import Console
 
-from api.move_command import FILE, move
+from api.move_command import FILE, MOVED, move
 from models import moving
+from models.moving import BATCH
+from services.moving import AT_ONCE
 from tests.product.court import ROOT
 from tests.product.databases import databases
 from tests.product.s3 import ObjectStore
 from tests.product.stored import make_recordings
 from tests.product.town import Person, open_town, settings_for
+
+# Four files of a recording and what says that they are whole.
+OBJECTS = 5
 
 
 def rows_of(file: Path, table: str) -> list[tuple[Any, ...]]:
@@ -81,45 +90,33 @@ async def moving_process(folder: Path, environment: dict[str, str]) -> asyncio.s
     )
 
 
-@pytest.mark.sqlite_file
-@pytest.mark.starts_processes
-@pytest.mark.long
-@pytest.mark.parametrize("count", [200, 10_000])
-@pytest.mark.usefixtures("patience")
-async def test_a_move_that_is_killed_goes_on_and_brings_every_row_and_byte(
-    tmp_path: Path, store: ObjectStore, count: int
-) -> None:
-    folder, bucket = tmp_path / "data", store.bucket()
-    await make_recordings(folder, count)
-    with databases.on("postgres"):
-        settings = settings_for(folder, 1, database_url=databases.url(folder), **store.settings(bucket))
-        environment = {
-            "SPACES_DATABASE_URL": settings.database,
-            "SPACES_STORE_URL": settings.store_url,
-            "SPACES_STORE_ENDPOINT": settings.store_endpoint,
-            "SPACES_STORE_KEY_ID": "test",
-            "SPACES_STORE_SECRET": "secret",
-        }
-        store.tell("count")
-        first = await moving_process(folder, environment)
-        while int(store.tell("count")) == 0:
-            assert first.returncode is None
-            await asyncio.sleep(0.05)
-        requests = 0
-        while requests < count * 4:
-            assert first.returncode is None
-            await asyncio.sleep(0.05)
-            requests += int(store.tell("count"))
-        first.send_signal(signal.SIGKILL)
-        await first.communicate()
+def plain(row: tuple[Any, ...]) -> list[Any]:
+    """A row of either database: ids as text, truth as a number, JSON in one order."""
+    return [
+        json.dumps(json.loads(value), sort_keys=True)
+        if isinstance(value, str) and value[:1] in {"[", "{"}
+        else str(value)
+        if isinstance(value, UUID)
+        else int(value)
+        if isinstance(value, bool)
+        else value
+        for value in row
+    ]
 
-        second = await moving_process(folder, environment)
-        printed, _ = await second.communicate()
-        assert second.returncode == 0, printed.decode()
 
-        ids = sorted(str(row[0]) for row in databases.read(folder, "SELECT id FROM recording"))
-        gaps = databases.read(folder, "SELECT count(DISTINCT gaps::text) FROM recording")[0][0]
-    assert (len(ids), gaps) == (count, count)
+async def assert_every_row_is_the_same(folder: Path) -> None:
+    """Every column of every table, read past the command."""
+    for table in await moving.tables():
+        columns = ", ".join(f'"{column}"' for column in table.columns)
+        query = f'SELECT {columns} FROM "{table.name}"'
+        with closing(sqlite3.connect(folder / MOVED)) as old:
+            ours = [plain(tuple(row)) for row in old.execute(query)]
+        theirs = [plain(row) for row in databases.read(folder, query)]
+        assert sorted(map(repr, ours)) == sorted(map(repr, theirs)), table.name
+
+
+def assert_every_byte_is_there(folder: Path, store: ObjectStore, bucket: str, ids: list[str]) -> None:
+    """Every file of the spool is an object, and besides there are manifests alone."""
     kept = {
         page["Key"].removeprefix("talks/"): page["ETag"].strip('"')
         for found in store.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
@@ -134,3 +131,66 @@ async def test_a_move_that_is_killed_goes_on_and_brings_every_row_and_byte(
     manifests = {name for name in kept if name.endswith("/manifest.json")}
     assert {name: digest for name, digest in kept.items() if name not in manifests} == local
     assert sorted(name.partition("/")[0] for name in manifests) == ids
+
+
+def rows_there(folder: Path) -> int:
+    """How many recordings the new database knows; none before its tables are made."""
+    try:
+        return int(databases.read(folder, "SELECT count(*) FROM recording")[0][0])
+    except asyncpg.UndefinedTableError:
+        return 0
+
+
+async def killed_once(process: asyncio.subprocess.Process, condition: Callable[[], bool]) -> None:
+    """SIGKILL, as soon as it has come so far."""
+    while not await asyncio.to_thread(condition):
+        assert process.returncode is None
+        await asyncio.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    await process.communicate()
+
+
+@pytest.mark.sqlite_file
+@pytest.mark.starts_processes
+@pytest.mark.long
+@pytest.mark.parametrize("count", [200, 10_000])
+@pytest.mark.usefixtures("patience")
+async def test_a_move_that_is_killed_goes_on_where_it_was_and_brings_every_row_and_byte(
+    tmp_path: Path, store: ObjectStore, count: int
+) -> None:
+    folder, bucket = tmp_path / "data", store.bucket()
+    await make_recordings(folder, count)
+    with databases.on("postgres"):
+        settings = settings_for(folder, 1, database_url=databases.url(folder), **store.settings(bucket))
+        environment = {
+            "SPACES_DATABASE_URL": settings.database,
+            "SPACES_STORE_URL": settings.store_url,
+            "SPACES_STORE_ENDPOINT": settings.store_endpoint,
+            "SPACES_STORE_KEY_ID": "test",
+            "SPACES_STORE_SECRET": "secret",
+        }
+        store.tell("puts")
+        await killed_once(await moving_process(folder, environment), lambda: rows_there(folder) > 0)
+        puts = int(store.tell("puts"))
+
+        def is_half_way() -> bool:
+            nonlocal puts
+            puts += int(store.tell("puts"))
+            return puts > count * OBJECTS // 2
+
+        await killed_once(await moving_process(folder, environment), is_half_way)
+        last = await moving_process(folder, environment)
+        printed, _ = await last.communicate()
+        assert last.returncode == 0, printed.decode()
+        puts += int(store.tell("puts"))
+
+        await assert_every_row_is_the_same(folder)
+        ids = sorted(str(row[0]) for row in databases.read(folder, "SELECT id FROM recording"))
+        [(copied,)] = databases.read(
+            folder, "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'recording'"
+        )
+    assert len(ids) == count
+    assert_every_byte_is_there(folder, store, bucket, ids)
+    # What was on its way when it was killed is all that was done again.
+    assert copied <= count + BATCH
+    assert puts <= (count + 2 * AT_ONCE) * OBJECTS

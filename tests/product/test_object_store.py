@@ -251,6 +251,7 @@ async def test_who_listens_while_a_recording_moves_into_the_store_misses_no_byte
 async def test_a_server_that_has_recordings_in_a_store_starts_with_no_other_and_not_without(
     tmp_path: Path, store: ObjectStore
 ) -> None:
+    (tmp_path / "data").mkdir(exist_ok=True)
     bucket = store.bucket()
     named = settings_for(tmp_path / "data", 1, **store.settings(bucket))
     assert remembered_bucket(named) is not None
@@ -266,6 +267,7 @@ async def test_a_server_that_has_recordings_in_a_store_starts_with_no_other_and_
     assert "NoSuchBucket" in ask_bucket(settings_for(tmp_path / "data", 1, **store.settings("another")))[0]
 
 
+@pytest.mark.sqlite_file
 async def test_recordings_alone_move_into_a_store_and_the_data_folder_keeps_its_copies_until_they_are_served(
     tmp_path: Path, store: ObjectStore
 ) -> None:

@@ -18,11 +18,15 @@ from tests.product.s3 import ObjectStore
 from tests.product.stored import (
     FILES,
     folder,
+    lengthen,
+    parts_of,
     play,
     porter_round,
     recorded,
     stored_town,
 )
+from tests.product.voices import uuid_of
+from workers.porter import Porter
 from workers.timetable import Timetable
 
 pytestmark = pytest.mark.long
@@ -199,6 +203,32 @@ async def test_what_was_cut_off_on_its_way_is_carried_again_and_leaves_no_half_u
         assert await porter_round(town)
         assert not folder(town, recording).exists()
         assert len(store.everything(bucket)) == len(FILES)
+
+
+async def test_a_recording_that_is_lost_while_it_went_along_is_let_go_of_and_purged_whole(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    async with stored_town(tmp_path, store) as (town, bucket):
+        host = await town.person()
+        space_id = await host.live_space(record=True)
+        recording = await Recording.get(space_id=uuid_of(space_id))
+        porter = Porter(town.built.house, interval_s=3600)
+        lengthen(folder(town, recording), 2)
+        await porter.round()
+        await parts_of(store, bucket, 2)
+        await host.do("endSpace", spaceId=space_id)
+        # As the reconciler finds one whose disk is away.
+        await Recording.filter(id=recording.id).update(status=RecordingStatus.FAILED)
+        await porter.round()
+        assert f"growing {recording.id}" not in {task.get_name() for task in asyncio.all_tasks()}
+
+        await Recording.filter(id=recording.id).update(status=RecordingStatus.AVAILABLE)
+        await host.do("deleteRecording", recordingId=(await host.recording(space_id, "id"))["id"])
+        town.clock.move(timedelta(days=31))
+        await town.round()
+        assert (await Recording.get(id=recording.id)).status == "PURGED"
+        assert store.everything(bucket) == []
+        await porter.stop()
 
 
 async def test_bytes_of_nobody_in_the_store_are_told_and_those_of_a_purged_recording_removed(
