@@ -35,6 +35,10 @@ help:
 run: setup ## set up, migrate and serve on http://127.0.0.1:8000; a first start adds a demo
 	@$(BIN)/spaces run
 
+.PHONY: cluster
+cluster: setup ## two API processes, two media processes, two workers and PostgreSQL, for a look around
+	@$(BIN)/python -m tests.product.cluster
+
 .PHONY: test
 test: setup ## set up and run the tests; says which parts are skipped, and why
 # Some tests last as long as what is said in them: three workers keep two cores busy.

@@ -13,9 +13,9 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Mount, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import Lifespan, Receive, Scope, Send
 from tortoise.exceptions import OperationalError
 
 from api import keys, operations, pages
@@ -36,15 +36,16 @@ from api.media import MediaRoutes
 from api.member import EngineRun
 from api.notices import NoticeRoutes
 from api.openid import providers_for
+from api.overview import Overview, OwnOverview
 from api.payments import PaymentRoutes
 from api.pieces import PieceRoutes
 from api.settings import Settings
 from api.whip import WhipRoutes
 from media.launch import Launched
 from media.shelf import Shelf
-from models import database
+from models import database, notify
 from schema.build import build_schema
-from services import attendance, restore, rooms
+from services import attendance, restore, rooms, wakes
 from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock, SystemClock
@@ -52,7 +53,7 @@ from services.deadline import Deadlines
 from services.house import House
 from services.idempotency import KeptAnswers
 from services.ingest import Ingest
-from services.limits import RateLimiter
+from services.limits import OpenStreams, RateLimiter
 from services.links import LinkSigner
 from services.outbound import Outbound
 from services.payments import PaymentProvider
@@ -187,16 +188,31 @@ def build(
     """The application. `clock` and `start_engine` are for tests; the rest is as in production."""
     engine = WatchedEngine(start_engine or MediaStarter(settings), rooms=settings.rooms_per_process)
     house = build_house(settings, clock=clock or SystemClock(), engine=engine)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with running(settings, house, engine):
+            yield
+
+    routes = routes_of(settings, house, OwnOverview(house, engine))
+    return Built(app=application(settings, routes, lifespan), house=house, engine=engine)
+
+
+def routes_of(
+    settings: Settings, house: House, overview: Overview, streams: OpenStreams | None = None
+) -> list[BaseRoute]:
+    """Every route. `streams` counts open sockets together with other processes."""
     indexes = Indexes()
-    recorded = MediaRoutes(house, indexes)
+    recorded = MediaRoutes(house, indexes, handed_below=settings.x_accel_path)
     own_pages = pages.Pages(house)
-    routes = [
+    return [
         *graphql_routes(
             build_schema(),
             HouseDoor(house),
             settings.limits(),
             graphiql=own_pages.graphiql,
             rates=house.limiter,
+            streams=streams,
             answers=KeptAnswers(house),
             compiled=settings.compiled_operations,
             trusted=settings.manifest(),
@@ -211,20 +227,18 @@ def build(
         *AccountRoutes(house).routes(),
         *own_pages.routes(),
         *ClientRoutes(own_pages, settings.public).routes(),
-        *operations.Operations(house, engine).routes(),
+        *operations.Operations(house, overview).routes(),
         Mount("/assets", StaticFiles(directory=_HERE / "assets")),
     ]
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with running(settings, house, engine):
-            yield
 
+def application(settings: Settings, routes: list[BaseRoute], lifespan: Lifespan[Any]) -> Starlette:
+    """The application of these routes."""
     layers = [*_traced_requests(settings), _CORS]
     app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=layers)
     # A redirect would name the Host that the client sent, with the token of the path in it.
     app.router.redirect_slashes = False
-    return Built(app=app, house=house, engine=engine)
+    return app
 
 
 def _traced_requests(settings: Settings) -> list[Middleware]:
@@ -277,7 +291,9 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             stack.callback(house.shelf.bucket.close)
             porter = Porter(house, interval_s=settings.worker_interval_s)
             tasks.append(asyncio.create_task(porter.run(), name="porter"))
-        stack.push_async_callback(_cancel, tasks)
+        if notify.is_heard(settings.database):
+            tasks.append(asyncio.create_task(wakes.hear(house.bus, settings.database), name="wake-ups"))
+        stack.push_async_callback(cancel, tasks)
         control = ControlSocket(settings.data_dir.absolute(), engine)
         stack.push_async_callback(control.close)
         await control.start()
@@ -313,7 +329,8 @@ async def _keep_attendance(house: House) -> None:
         await asyncio.sleep(_ATTENDANCE_S)
 
 
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+async def cancel(tasks: list[asyncio.Task[None]]) -> None:
+    """End tasks; one that ended badly by itself is told."""
     for task in tasks:
         task.cancel()
     for result in await asyncio.gather(*tasks, return_exceptions=True):

@@ -20,7 +20,11 @@ Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when s
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    processes: Annotated[
+        int, typer.Option(help="API processes on the one port; default from the settings.", min=0, max=64)
+    ] = 0,
+) -> None:
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
     from api.bucket import StoreElsewhere, expect_same_store
     from api.launch import launch_media
@@ -28,6 +32,13 @@ def serve() -> None:
     from services import restored
 
     settings = Settings()
+    processes = processes or settings.processes
+    if processes > 1 and not settings.is_on_postgres:
+        problems.print(
+            "Several API processes need PostgreSQL, and the rows are in SQLite."
+            " Set SPACES_DATABASE_URL, or serve with one process."
+        )
+        raise typer.Exit(1)
     try:
         hold(settings.data_dir.absolute())
         expect_same_store(settings)
@@ -38,6 +49,11 @@ def serve() -> None:
     launched = launch_media(settings)
     # Imported while the media process comes up: it takes a second, less without collections.
     gc.disable()
+    if processes > 1:
+        from api.keeper import serve_many
+
+        serve_many(settings, launched, processes)
+        return
     from api.serve import serve as run_server
 
     try:

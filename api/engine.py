@@ -186,14 +186,21 @@ class WatchedEngine:
 
     # --- placing ---
 
-    def _of(self, space_id: str) -> AudioEngine:
-        """Where a Space is. Raises RoomNotFound or EngineUnavailable."""
+    def _where(self, space_id: str) -> AudioEngine | None:
+        """Where a Space is; None where no room is open for it. Raises EngineUnavailable."""
         member = self._places.get(space_id)
         if member is not None:
             return member.engine
         if not self.is_up:
             raise EngineUnavailable("the media process is starting")
-        raise RoomNotFound(f"no room is open for Space {space_id}")
+        return None
+
+    def _of(self, space_id: str) -> AudioEngine:
+        """Where a Space is. Raises RoomNotFound or EngineUnavailable."""
+        engine = self._where(space_id)
+        if engine is None:
+            raise RoomNotFound(f"no room is open for Space {space_id}")
+        return engine
 
     def _place(self, space_id: str) -> Member:
         """The process with the least to do. Raises EngineUnavailable, EngineDraining or EngineFull."""
@@ -226,7 +233,8 @@ class WatchedEngine:
     async def close_room(self, space_id: str, /) -> RecordingFacts | None:
         """As AudioEngine has it."""
         self._orphans.discard(space_id)
-        facts = await self._of(space_id).close_room(space_id)
+        engine = self._where(space_id)
+        facts = await engine.close_room(space_id) if engine is not None else None
         self._places.pop(space_id, None)
         return facts
 
@@ -264,15 +272,18 @@ class WatchedEngine:
 
     async def unlisten(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         """As AudioEngine has it."""
-        return await self._of(space_id).unlisten(space_id, participant_id, session_id)
+        engine = self._where(space_id)
+        return engine is not None and await engine.unlisten(space_id, participant_id, session_id)
 
     async def has_session(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         """As AudioEngine has it."""
-        return await self._of(space_id).has_session(space_id, participant_id, session_id)
+        engine = self._where(space_id)
+        return engine is not None and await engine.has_session(space_id, participant_id, session_id)
 
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
         """As AudioEngine has it."""
-        return await self._of(space_id).unpublish(space_id, participant_id, session_id)
+        engine = self._where(space_id)
+        return engine is not None and await engine.unpublish(space_id, participant_id, session_id)
 
     async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
         """As AudioEngine has it."""

@@ -21,7 +21,7 @@ from api.ranges import (
     wanted_range,
 )
 from media.archive import zip_chunks
-from media.plain import StoreAway, opener
+from media.plain import StoreAway, open_plain, opener
 from media.playlist import PROGRAMME, first_fragment_at, render
 from media.shelf import Held
 from media.threads import in_store_thread, pieces
@@ -43,9 +43,10 @@ PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosn
 class MediaRoutes:
     """Serves what `services.playback` says a link opens."""
 
-    def __init__(self, house: House, indexes: Indexes | None = None) -> None:
+    def __init__(self, house: House, indexes: Indexes | None = None, *, handed_below: str = "") -> None:
         self._house = house
         self._indexes = indexes or Indexes()
+        self._handed_below = handed_below
 
     def routes(self) -> list[Route]:
         """All of them; the paths are only ever taken from the API's answers."""
@@ -103,9 +104,21 @@ class MediaRoutes:
         playlist = render(index, first_fragment=first, ended=not media.growing, kind=kind)
         return playlist_response(request, playlist)
 
+    async def _handed(self, media: Stored, span: Span) -> Response | None:
+        """To the proxy in front, which reads ranges of the file itself, where all of it may be had."""
+        if not self._handed_below or media.growing or span.start:
+            return None
+        programme = media.files.file(PROGRAMME)
+        if await asyncio.to_thread(programme.spooled_bytes) != span.end:
+            return None
+        place = f"{self._handed_below}/{media.recording_id}/{PROGRAMME}"
+        return Response(headers={**PRIVATE, "X-Accel-Redirect": place}, media_type=AUDIO)
+
     async def _linked(self, request: Request, media: Stored) -> Response | None:
         """To the store itself, where that is allowed and nothing is hidden from this listener."""
         if media.is_sealed or media.growing or media.start_ms or request.method != "GET":
+            return None
+        if not media.files.shelf.links_for:
             return None
         size = (await self._indexes.of(media)).size_bytes
         link = await in_store_thread(media.files.file(PROGRAMME).link, size_bytes=size)
@@ -120,6 +133,8 @@ class MediaRoutes:
         first = first_fragment_at(index, media.start_ms)
         cut = index.fragments[first].offset if first < len(index.fragments) else size
         spans = visible_spans(index.init_bytes, cut, size)
+        if len(spans) == 1 and (handed := await self._handed(media, spans[0])) is not None:
+            return handed
         # The file only grows; what was written stays, so these say which bytes there are.
         tag = entity_tag(media.recording_id, cut, size)
         if is_known(request.headers, tag):
@@ -169,10 +184,32 @@ async def stream(
     headers["Content-Length"] = str(sum(span.end - span.start for span in spans))
     if request.method == "HEAD":
         return Response(status_code=status, media_type=AUDIO, headers=headers)
+    if sum(span.end - span.start for span in spans) <= _CHUNK_BYTES:
+        # A fragment, as players ask for them: all of it in one go.
+        found = await asyncio.to_thread(_read_spooled, programme, spans)
+        if found is not None:
+            return Response(found, status, headers, AUDIO)
     data = _read(programme, spans)
     if not await asyncio.to_thread(programme.is_spooled):
         data = await begun(data)
     return StreamingResponse(data, status, headers, AUDIO)
+
+
+def _read_spooled(programme: Held, spans: list[Span]) -> bytes | None:
+    """Some stretches, when the spool has all of them. Blocks on the disk.
+
+    The file is opened anew each time: one that stays open would outlive its purge.
+    """
+    try:
+        with open_plain(programme.path) as file:
+            parts = []
+            for span in spans:
+                file.seek(span.start)
+                parts.append(file.read(span.end - span.start))
+    except FileNotFoundError:
+        return None
+    found = b"".join(parts)
+    return found if len(found) == sum(span.end - span.start for span in spans) else None
 
 
 async def begun(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

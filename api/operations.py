@@ -1,17 +1,20 @@
 """Routes for operators: is it alive, is it ready, how much of what."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tortoise.exceptions import BaseORMException
 
-from api.engine import WatchedEngine
+from api.overview import Overview, Seen
 from media.disk import free_bytes
-from media.engine import LATE_BOUNDS_MS, EngineError
+from media.engine import LATE_BOUNDS_MS
 from models.recording import Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.webhook_delivery import DeliveryState, WebhookDelivery
@@ -25,7 +28,7 @@ _SUBSCRIPTIONS = {
 }
 
 
-async def tell_members(engine: WatchedEngine, registry: CollectorRegistry) -> None:
+async def tell_members(overview: Overview, registry: CollectorRegistry) -> None:
     """Gauges of every media process that answers. What counts up is a gauge too, for a process that is lost
     takes its counts with it.
     """
@@ -39,19 +42,48 @@ async def tell_members(engine: WatchedEngine, registry: CollectorRegistry) -> No
     events = gauge("events_dropped", "Levels and progress that the server did not take in time")
     worst = gauge("tick_late_worst_ms", "The latest wake-up since its start")
     late = gauge("tick_late", "Wake-ups since its start that were at most so late", "le_ms")
-    for member in engine.members:
-        try:
-            stats = await member.engine.stats()
-        except EngineError:
-            continue
-        rooms.labels(member.name).set(stats.rooms)
-        sessions.labels(member.name).set(stats.sessions)
-        received.labels(member.name).set(stats.received_packets)
-        dropped.labels(member.name).set(stats.dropped_packets)
-        events.labels(member.name).set(stats.dropped_events)
-        worst.labels(member.name).set(stats.late_worst_ms)
+    for name, stats in await overview.media():
+        rooms.labels(name).set(stats.rooms)
+        sessions.labels(name).set(stats.sessions)
+        received.labels(name).set(stats.received_packets)
+        dropped.labels(name).set(stats.dropped_packets)
+        events.labels(name).set(stats.dropped_events)
+        worst.labels(name).set(stats.late_worst_ms)
         for bound, count in zip([*LATE_BOUNDS_MS, "+Inf"], accumulate(stats.late), strict=False):
-            late.labels(member.name, str(bound)).set(count)
+            late.labels(name, str(bound)).set(count)
+
+
+async def tell_counts(overview: Overview, registry: CollectorRegistry) -> None:
+    """Gauges of what API processes have counted, all of them together."""
+    counts = await overview.counts()
+    findings = Gauge(
+        "spaces_reconcile_findings", "What the reconciler found since the start", ["kind"], registry=registry
+    )
+    for kind, count in counts["findings"].items():
+        findings.labels(kind).set(count)
+    executed = Gauge(
+        "spaces_operations_executed",
+        "Operations since the start, by executor; again: by the ordinary one after a plan failed",
+        ["executor"],
+        registry=registry,
+    )
+    for executor in ("compiled", "ordinary", "again"):
+        executed.labels(executor).set(counts["executed"][executor])
+    for what, told in _SUBSCRIPTIONS.items():
+        counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
+        counted.set(counts["told"][what])
+
+
+def tell_processes(seen: Seen, registry: CollectorRegistry) -> None:
+    """Gauges of the API's own processes."""
+    up = Gauge("spaces_media_up", "1 while a media process answers", registry=registry)
+    up.set(seen.is_up)
+    answering = Gauge("spaces_api_processes", "API processes that answer", registry=registry)
+    answering.set(seen.answering)
+    restarts = Gauge(
+        "spaces_api_restarts", "API processes that died and were started again", registry=registry
+    )
+    restarts.set(seen.restarts)
 
 
 async def tell_outbox(house: House, registry: CollectorRegistry) -> None:
@@ -77,12 +109,30 @@ def tell_store(house: House, registry: CollectorRegistry) -> None:
     waiting.set(house.shelf.waiting)
 
 
+class ProcessesCollector(Collector):
+    """What the kernel tells of several processes, by their names."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = pids
+
+    def collect(self) -> Iterator[Metric]:
+        """Each metric once, with a sample for each process that is there."""
+        found: dict[str, Metric] = {}
+        for name, pid in self._pids.items():
+            told = ProcessCollector(pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
+            for metric in told.collect():
+                samples = [one._replace(labels={"process": name}) for one in metric.samples]
+                metric.samples = []
+                found.setdefault(metric.name, metric).samples += samples
+        yield from found.values()
+
+
 class Operations:
     """`/healthz`, `/readyz`, `/metrics`, `/.well-known/jwks.json`."""
 
-    def __init__(self, house: House, engine: WatchedEngine) -> None:
+    def __init__(self, house: House, overview: Overview) -> None:
         self._house = house
-        self._engine = engine
+        self._overview = overview
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -99,9 +149,10 @@ class Operations:
 
     async def readyz(self, _request: Request) -> Response:
         """200 when database and audio plane answer, else 503 and which does not."""
-        parts = {"database": await self._database_answers(), "media": self._engine.is_up}
+        seen = await self._overview.seen()
+        parts = {"database": await self._database_answers(), "media": seen.is_up}
         ready = all(parts.values())
-        told = {"status": "ok" if ready else "unavailable", **parts, "draining": self._engine.is_draining}
+        told = {"status": "ok" if ready else "unavailable", **parts, "draining": seen.is_draining}
         return JSONResponse(told, 200 if ready else 503)
 
     async def metrics(self, _request: Request) -> Response:
@@ -112,35 +163,17 @@ class Operations:
         recordings = Gauge("spaces_recordings", "Recordings by status", ["status"], registry=registry)
         for status in RecordingStatus:
             recordings.labels(status.value).set(await Recording.filter(status=status).count())
-        findings = Gauge(
-            "spaces_reconcile_findings",
-            "What the reconciler found since the start",
-            ["kind"],
-            registry=registry,
-        )
-        for kind, count in self._house.findings.items():
-            findings.labels(kind).set(count)
-        executed = Gauge(
-            "spaces_operations_executed",
-            "Operations since the start, by executor; again: by the ordinary one after a plan failed",
-            ["executor"],
-            registry=registry,
-        )
-        for executor in ("compiled", "ordinary", "again"):
-            executed.labels(executor).set(self._house.executed[executor])
         overdue = Gauge("spaces_purges_overdue", "Review copies whose time is up", registry=registry)
         overdue.set(await Recording.due(self._house.clock.now()).count())
         await tell_outbox(self._house, registry)
-        up = Gauge("spaces_media_up", "1 while a media process answers", registry=registry)
-        up.set(self._engine.is_up)
         free = Gauge("spaces_disk_free_bytes", "Room on the disk of the recordings", registry=registry)
         free.set(await asyncio.to_thread(free_bytes, self._house.recordings_dir))
-        for what, told in _SUBSCRIPTIONS.items():
-            counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
-            counted.set(self._house.told[what])
+        seen = await self._overview.seen()
+        tell_processes(seen, registry)
+        await tell_counts(self._overview, registry)
         tell_store(self._house, registry)
-        await tell_members(self._engine, registry)
-        ProcessCollector(registry=registry)
+        await tell_members(self._overview, registry)
+        registry.register(ProcessesCollector(seen.pids))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def jwks(self, _request: Request) -> Response:

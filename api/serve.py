@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from api.app import MediaStarter, build
 from api.graphql.protocol import server_options
@@ -79,12 +80,10 @@ class QuietServer(uvicorn.Server):
         gc.set_threshold(700, 10, 3)
 
 
-def serve(settings: Settings, launched: Launched) -> None:
-    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone. Raises RestoreUnfinished."""
-    configure_logs(settings, "server")
-    built = build(settings, start_engine=MediaStarter(settings, launched))
+def server_of(settings: Settings, app: Starlette, **more: Any) -> QuietServer:
+    """What serves an application, with limits and names as the settings have them."""
     config = uvicorn.Config(
-        built.app,
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -95,11 +94,19 @@ def serve(settings: Settings, launched: Launched) -> None:
         server_header=False,
         timeout_graceful_shutdown=1,
         **server_options(settings.limits()),
+        **more,
     )
     gc.enable()
     sys.setswitchinterval(SWITCH_S)
+    return QuietServer(config)
+
+
+def serve(settings: Settings, launched: Launched) -> None:
+    """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone. Raises RestoreUnfinished."""
+    configure_logs(settings, "server")
+    built = build(settings, start_engine=MediaStarter(settings, launched))
     try:
-        QuietServer(config).run()
+        server_of(settings, built.app).run()
     except SystemExit:
         # It did not start; this is seen only with the database open.
         restored.refuse(settings.data_dir.absolute())

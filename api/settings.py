@@ -61,6 +61,13 @@ class Settings(GuardSettings, WebhookSettings, StoreSettings):
         description="Address to listen on. 0.0.0.0 opens it to the network: put a TLS proxy in front.",
     )
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port to listen on.")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="API processes of `spaces serve` on the one port; more than one needs PostgreSQL. About one a core:"
+        " each takes 150 MB and its own database connections.",
+    )
     trusted_proxies: str = Field(
         default="",
         description="Addresses or networks of the proxies in front, parted by commas; empty trusts none. Only they may"
@@ -285,6 +292,11 @@ class Settings(GuardSettings, WebhookSettings, StoreSettings):
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or sqlite_url(self.data_dir.absolute() / "spaces.sqlite3")
+
+    @property
+    def is_on_postgres(self) -> bool:
+        """Whether several processes may share the rows."""
+        return not self.database.startswith("sqlite:")
 
     @property
     def public(self) -> str:

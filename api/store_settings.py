@@ -35,12 +35,22 @@ class StoreSettings(BaseSettings):
         " sent so.",
     )
 
+    x_accel_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9_-]+)*$",
+        description="Path below which nginx in front hands out the folder of recordings, for instance /recorded-bytes:"
+        " it is told by X-Accel-Redirect which file to send, once this server has said yes. Empty: all bytes come"
+        " through this server. Whoever reaches this server past such a proxy hears nothing.",
+    )
+
     @model_validator(mode="after")
     def _store_is_whole(self) -> Self:
         if not self.store_url:
             return self
         parts = urlsplit(self.store_url)
-        if parts.scheme != "s3" or not parts.netloc or parts.query:
+        # A key has no such names in it, and a folder that is read in two ways could not be proven empty.
+        odd = {"", ".", ".."} & set(parts.path.strip("/").split("/")) if parts.path.strip("/") else set()
+        if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or odd:
             raise ValueError(f"SPACES_STORE_URL: expected s3://bucket/folder, got {self.store_url}")
         if not self.store_key_id or not self.store_secret.get_secret_value():
             raise ValueError("SPACES_STORE_URL needs SPACES_STORE_KEY_ID and SPACES_STORE_SECRET")

@@ -3,8 +3,7 @@
 What nobody has put there raises FileNotFoundError, and a bucket that is missing is a store that is away.
 """
 
-import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from media.plain import StoreAway
+from media.playlist import PROGRAMME
 from media.s3_requests import BucketAddress, Kept, S3Requests
 from media.shelf import PART_BYTES
 
@@ -69,15 +69,10 @@ class Bucket:
         with self._told():
             return bytes(await obstore.get_range_async(self._store, self._key(name), start=start, end=end))
 
-    def digest(self, name: str, *, version: str | None = None) -> tuple[int, str]:
+    def digest(self, kept: Kept) -> tuple[int, str]:
         """Size and SHA-256 of what the store has, by reading it all."""
-        found, size = hashlib.sha256(), 0
         with self._told():
-            options: Any = {"version": version} if version not in {None, "null"} else {}
-            for chunk in obstore.get(self._store, self._key(name), options=options).stream(_READ_BYTES):
-                found.update(chunk)
-                size += len(chunk)
-        return size, found.hexdigest()
+            return self._requests.digest(kept)
 
     async def put(self, name: str, data: bytes, *, kind: str) -> None:
         """One object in one request."""
@@ -114,41 +109,29 @@ class Bucket:
         prefix = self._key(folder)
         with self._told():
             versions = self._requests.versions(prefix)
-            if versions is not None:
-                yield from versions
-            else:
-                yield from self._unversioned(prefix)
-            yield from self._requests.uploads(prefix)
+            yield from self._requests.objects(prefix) if versions is None else versions
+        yield from self.uploads(folder, names=[PROGRAMME] if folder.endswith("/") else [])
 
     def names(self, *, after: str) -> Iterator[str]:
         """The objects behind a name, in order, without the prefix."""
-        prefix = self.address.prefix.rstrip("/") or None
         with self._told():
-            for page in obstore.list(self._store, prefix, offset=self._key(after)):
-                yield from (self.bare(found["path"]) for found in page)
+            for found in self._requests.objects(self.address.prefix, after=self._key(after)):
+                yield self.bare(found.key)
 
-    def uploads(self, folder: str) -> Iterator[Kept]:
-        """Of these the unfinished uploads."""
+    def uploads(self, folder: str, *, names: Iterable[str] = ()) -> Iterator[Kept]:
+        """Of these the unfinished uploads. `names` in it are asked for one by one too: MinIO knows no other way."""
+        seen = set()
         with self._told():
-            yield from self._requests.uploads(self._key(folder))
-
-    def _unversioned(self, prefix: str) -> Iterator[Kept]:
-        for page in obstore.list(self._store, prefix.rstrip("/")):
-            for found in page:
-                yield Kept(
-                    key=found["path"],
-                    changed_at=found["last_modified"],
-                    size_bytes=found["size"],
-                    is_latest=True,
-                )
+            for prefix in (folder, *(folder + name for name in names)):
+                for kept in self._requests.uploads(self._key(prefix)):
+                    if kept.upload not in seen:
+                        seen.add(kept.upload)
+                        yield kept
 
     def remove(self, kept: Kept) -> None:
         """For good."""
         with self._told():
-            if kept.version is None and kept.upload is None:
-                obstore.delete(self._store, kept.key)
-            else:
-                self._requests.remove(kept)
+            self._requests.remove(kept)
 
     def link(self, name: str, *, good_for: timedelta) -> str:
         """A URL by which anybody can read one object for so long."""

@@ -229,13 +229,17 @@ class RoomNotFound(EngineError):
 
 
 class AudioEngine(Protocol):
-    """Live rooms. Every call is idempotent where its name allows; times are Unix ms."""
+    """Live rooms. Every call is idempotent where its name allows; times are Unix ms.
+
+    A call for a room that is not open raises `RoomNotFound`, but for those that would end what is not there. An engine
+    may raise `EngineUnavailable` from any of them. `tests/media/test_engine.py` holds every engine to all of this.
+    """
 
     async def open_room(self, spec: RoomSpec, /) -> RecordingFacts | None:
         """Open a room (or find it open) with its recorder armed; facts when it records."""
 
     async def close_room(self, space_id: str, /) -> RecordingFacts | None:
-        """Disconnect everyone and finish the recording: flush, close, ENDLIST."""
+        """Disconnect everyone and finish the recording: flush, close, ENDLIST. None without a recording, or a room."""
 
     async def stop_recording(self, space_id: str, /) -> RecordingFacts | None:
         """Finish the recording at once and forget its audio; the room goes on unrecorded."""
@@ -253,13 +257,15 @@ class AudioEngine(Protocol):
         """Answer a WHEP offer: everyone in the room but the participant, mixed, with low delay."""
 
     async def unlisten(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
-        """End a listening session of a participant. False when there is none."""
+        """End a listening session of a participant. False when there is none, or no room."""
 
     async def has_session(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
-        """Whether a participant has this session, whichever way its sound goes."""
+        """Whether a participant has this session, whichever way its sound goes. False without a room."""
 
     async def unpublish(self, space_id: str, participant_id: str, session_id: str, /) -> bool:
-        """End a session of a participant; what it had sent is still played out. False when there is none."""
+        """End a publishing session of a participant; what it had sent is still played out. False when there is none,
+        or no room.
+        """
 
     async def remove_participant(self, space_id: str, participant_id: str, /) -> None:
         """End every session of a participant in a room, both ways; nothing is sent after this returns."""

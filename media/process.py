@@ -57,7 +57,7 @@ async def end(launched: Launched, engine: RemoteEngine) -> None:
 
 def main(fd: int, *, ice: IceConfig, limits: EngineLimits) -> None:
     """Serve an engine over an inherited socket until it closes."""
-    _die_with_parent()
+    die_with_parent()
     # A signal to the whole group is for the parent, which closes the socket once it has told everybody.
     for told_by_parent in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told_by_parent, signal.SIG_IGN)
@@ -67,7 +67,8 @@ def main(fd: int, *, ice: IceConfig, limits: EngineLimits) -> None:
         runner.run(_serve(fd, ice=ice, limits=limits))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Let the kernel end this process when the thread that started it ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         log.warning("this process may outlive its parent: errno %s", ctypes.get_errno())

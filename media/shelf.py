@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from media.plain import Opened, StoreAway, is_there, open_plain
+from media.plain import Opened, StoreAway, is_there, open_plain, stat_of
 from media.threads import in_store_thread
 
 # Not loaded where recordings stay on the disk.
@@ -128,6 +128,13 @@ class Held:
     def is_spooled(self) -> bool:
         """Whether the spool has it."""
         return is_there(self.path)
+
+    def spooled_bytes(self) -> int | None:
+        """Its size in the spool; None where that has nothing of it. Blocks."""
+        try:
+            return stat_of(self.path).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def is_there(self) -> bool:
         """Whether it is anywhere."""

@@ -51,14 +51,18 @@ def place(credentials: dict[str, Any]) -> dict[str, Any]:
     return {name: credentials[name] for name in wanted if name in credentials}
 
 
+async def connect_alone(url: str) -> Any:
+    """A connection beside the pool. Raises OperationalError."""
+    return await _told(asyncpg.connect(timeout=_CONNECT_S, **place(connection(url)["credentials"])))
+
+
 @asynccontextmanager
 async def migrating(url: str) -> AsyncIterator[None]:
     """Keep other processes from migrating the same database until the end of the block."""
     if not url.startswith(SCHEMES):
         yield
         return
-    found = connection(url)["credentials"]
-    held = await _told(asyncpg.connect(timeout=_CONNECT_S, **place(found)))
+    held = await connect_alone(url)
     try:
         await held.execute("SELECT pg_advisory_lock($1, $2)", *MIGRATION)
         yield

@@ -6,6 +6,7 @@ The stock client begins with a read lock. A transaction that reads first and wri
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -14,6 +15,8 @@ from tortoise.backends.sqlite.client import SqliteClient as StockClient
 from tortoise.backends.sqlite.client import SqliteTransactionContext, SqliteTransactionWrapper
 from tortoise.connection import get_connections
 from tortoise.exceptions import OperationalError
+
+from models.quick_reads import QuickReads
 
 
 class _Transaction(SqliteTransactionWrapper):
@@ -56,8 +59,46 @@ class _Context(SqliteTransactionContext):
         return cast(TransactionalDBClient, self.connection)
 
 
+# As they are without whoever watches statements, who would see them twice.
+_query: Any = StockClient.execute_query
+_query_dict: Any = StockClient.execute_query_dict
+
+
 class SqliteClient(StockClient):
-    """The stock client but for how transactions begin."""
+    """The stock client but for how transactions begin, and for reads outside of them."""
+
+    _quick: QuickReads | None = None
+
+    async def execute_query(
+        self, query: str, values: list[Any] | None = None
+    ) -> tuple[int, Sequence[dict[Any, Any]]]:
+        """Rows, and how many there are or were changed."""
+        rows = await self._read(query, values)
+        if rows is None:
+            return cast(tuple[int, Sequence[dict[Any, Any]]], await _query(self, query, values))
+        return len(rows), cast(Sequence[dict[Any, Any]], rows)
+
+    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[Any, Any]]:
+        """Rows as dicts."""
+        rows = await self._read(query, values)
+        if rows is None:
+            return cast(list[dict[Any, Any]], await _query_dict(self, query, values))
+        return list(map(dict, rows))
+
+    async def close(self) -> None:
+        """Close both connections."""
+        if self._quick is not None:
+            self._quick.close()
+            self._quick = None
+        await super().close()
+
+    async def _read(self, query: str, values: list[Any] | None) -> list[sqlite3.Row] | None:
+        # Until the first statement has opened the other connection, the file may be missing, or not in WAL.
+        if self._connection is None or not query.startswith("SELECT") or "\0" in query:
+            return None
+        if self._quick is None:
+            self._quick = QuickReads(self.filename)
+        return await self._quick.rows(query, values)
 
     def _in_transaction(self) -> TransactionContext:
         return _Context(_Transaction(self), self._lock)

@@ -14,6 +14,7 @@ Around = Callable[[str], AbstractContextManager[object]]
 _CLIENTS: tuple[type, ...] = (
     SqliteClient,
     SqliteTransactionWrapper,
+    sqlite.SqliteClient,
     sqlite._Transaction,
     AsyncpgDBClient,
     TransactionWrapper,

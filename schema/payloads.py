@@ -80,6 +80,7 @@ def mutation(description: str) -> Callable[[Callable[..., Awaitable[Any]]], Any]
                     raise info.context.refusal
                 tokens.check_mutation(info.context.viewer, info.field_name)
                 await info.context.renew()
+                info.context.viewer.doing = info.field_name
                 return await resolver(root, info, **arguments)
 
             try:

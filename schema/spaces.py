@@ -27,7 +27,7 @@ from schema.people import User
 from schema.rows import Connected, Relation
 from schema.sources import column, computed, exists, page_of, relation
 from schema.tickets import Ticket, Ticketing, ticketing_of
-from services import deadline, participation, playback, visibility
+from services import deadline, entering, participation, playback, visibility
 
 if TYPE_CHECKING:
     from schema.recordings import Recording
@@ -67,8 +67,11 @@ async def _cohosts(row: SpaceRow, context: Context) -> list[Account]:
     return [one for one in found if one is not None]
 
 
-def _ends_at(row: SpaceRow, context: Context) -> datetime | None:
-    return deadline.ends_at(row, context.house.rules)
+async def _ends_at(row: SpaceRow, context: Context) -> datetime | None:
+    # Asked of few: of live Spaces whose host is away, and that have co-hosts.
+    may_go_on = row.state is SpaceState.LIVE and row.host_lost_at is not None and bool(row.cohost_ids)
+    stands_in = may_go_on and await entering.cohost_is_there(row)
+    return deadline.ends_at(row, context.house.rules, cohost_is_there=stands_in)
 
 
 async def _live(row: SpaceRow, context: Context) -> MediaLink | None:
@@ -102,9 +105,9 @@ class Space(RowType, Node):
     ended_at: datetime | None = column("ended_at", "When it ended or was called off.")
     ends_at: datetime | None = computed(
         _ends_at,
-        "When it ends by itself as things stand: its longest time, or earlier while the host is away or nobody is"
-        " connected; null unless live.",
-        reads=("state", "started_at", "host_lost_at", "alone_since"),
+        "When it ends by itself as things stand: its longest time, or earlier while the host is away and no co-host"
+        " is there, or nobody is connected; null unless live.",
+        reads=("id", "state", "started_at", "host_lost_at", "alone_since", "cohost_ids"),
     )
     speaker_policy: SpeakerPolicy = column("speaker_policy", "How a listener becomes a speaker.")
     clips_allowed: bool = column("clips_allowed", "Whether listeners may cut clips of its recording.")

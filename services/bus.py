@@ -1,8 +1,12 @@
-"""Wake-ups inside one process. Rows are the truth: a wake-up says only that a look is worth it."""
+"""Wake-ups inside one process. Rows are the truth: a wake-up says only that a look is worth it.
+
+What other processes write is woken here too, by `services.wakes`.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from secrets import token_hex
 from uuid import UUID
 
 TIMELINE = "timeline"
@@ -70,9 +74,10 @@ class Bell(Ear):
 
 
 class Bus:
-    """Topics and who listens to them."""
+    """Topics and who listens to them. `name` is this process's among all."""
 
     def __init__(self) -> None:
+        self.name = token_hex(8)
         self._ears: dict[str, set[Ear]] = {}
 
     def wake(self, topics: Iterable[str]) -> None:
@@ -80,6 +85,10 @@ class Bus:
         for topic in topics:
             for ear in list(self._ears.get(topic, ())):
                 ear.wake()
+
+    def wake_all(self) -> None:
+        """Wake everyone: nobody knows what was missed."""
+        self.wake(list(self._ears))
 
     def listeners(self, topic: str) -> int:
         """How many listen to a topic now."""

@@ -19,6 +19,7 @@ from models.space import Space
 from models.space_event import SpaceEvent, SpaceEventKind
 from models.timeline_event import TimelineEvent, TimelineEventKind
 from models.timeline_item import TimelineItem
+from services import wakes
 from services.bus import DEADLINES, HOOKS, TIMELINE, space_topic
 from services.deadline import NEVER, next_of
 from services.errors import NotFound
@@ -182,11 +183,12 @@ async def change(house: House) -> AsyncIterator[Change]:
     async with in_transaction():
         made = Change(house.clock.now(), house.rules, house.links)
         yield made
+        if made.outbox.is_full:
+            made.topics.add(HOOKS)
+        await wakes.send(house.bus, made.topics)
         if made.removed:
             await journal(house.removals, made.removed)
         await made.number_cards()
-    if made.outbox.is_full:
-        made.topics.add(HOOKS)
     for attempt in _attempts.get():
         attempt.has_committed = True
     if made.due_at < NEVER:

@@ -16,15 +16,15 @@ def lapses_at(space: Space, rules: Rules) -> datetime:
     return space.scheduled_start + rules.unlaunched_after
 
 
-def ends_at(space: Space, rules: Rules) -> datetime | None:
+def ends_at(space: Space, rules: Rules, *, cohost_is_there: bool = False) -> datetime | None:
     """When a live Space ends by itself as things stand; None for one that is not live. Pure.
 
-    A host's lost minute counts as though no co-host stood in: that is asked when it is over.
+    A host's lost minute counts as though no co-host stood in, unless it is said that one is there.
     """
     if space.state is not SpaceState.LIVE or space.started_at is None:
         return None
     deadline = space.started_at + rules.longest_space
-    if space.host_lost_at is not None:
+    if space.host_lost_at is not None and not cohost_is_there:
         deadline = min(deadline, space.host_lost_at + rules.reconnect_window)
     if space.alone_since is not None:
         deadline = min(deadline, space.alone_since + rules.empty_for)

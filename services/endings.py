@@ -42,14 +42,14 @@ async def end_at(house: House, space_id: UUID, *, at: datetime, actor_id: UUID |
     """End a live Space as of `at` and finish its recording."""
     async with change(house) as made:
         space = await made.space(space_id)
-        recording = await _end(made, space, at=at)
+        recording = await _end(house, made, space, at=at)
         if actor_id not in {None, space.host_id}:
             await reports.close_reports(space.id, made.now)
             await made.audit("space.ended", "space", space.id, actor_id=actor_id)
     return await _after(house, space, recording)
 
 
-async def _end(made: Change, space: Space, *, at: datetime) -> Recording | None:
+async def _end(house: House, made: Change, space: Space, *, at: datetime) -> Recording | None:
     """LIVE to ENDED in the rows of a locked Space."""
     # A clock that was set back must not end a Space before it began.
     at = max(at, space.started_at or at)
@@ -66,8 +66,8 @@ async def _end(made: Change, space: Space, *, at: datetime) -> Recording | None:
     if recording is not None and recording.status in ICON_ON:
         await recordings.begin_finalising(made, space, recording)
     else:
-        # One that was deleted while live ends with its Space all the same.
-        await Recording.filter(space_id=space.id).update(ended_at=space.ended_at)
+        if recording is not None:
+            await recordings.end_what_is_gone(house, space, recording)
         await made.tell_space(space, SpaceEventKind.ENDED)
     await cards.news(made, space, recording)
     return recording
@@ -167,7 +167,7 @@ async def end_due(house: House, space_id: UUID) -> None:
         await _go_on_with_cohosts(house, made, space)
         deadline = ends_at(space, house.rules)
         if deadline is not None and deadline <= made.now:
-            ended = (await _end(made, space, at=deadline),)
+            ended = (await _end(house, made, space, at=deadline),)
         else:
             await _give_notice(house, made, space)
     if ended is not None:

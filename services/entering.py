@@ -57,7 +57,7 @@ async def enter(
     """Into a locked, live Space, with PARTICIPANT_JOINED. A speaker whose place was given away comes as listener."""
     if found.role is _ROLE.SPEAKER and found.has_entered and not await has_room(house, space, _ROLE.SPEAKER):
         found.role = _ROLE.LISTENER
-    if house.presence.takes_from_audience(space.id, found.account_id):
+    if await house.presence.takes_from_audience(space.id, found.account_id):
         space.audience_count -= 1
         space.participant_count -= 1
     if not found.has_entered and not await _was_in_audience(space.id, found.account_id):

@@ -149,7 +149,14 @@ async def _told(part: Part, account_id: UUID) -> bytes:
         .order_by(part.model._meta.pk_attr)
         .values(*columns)
     )
-    return orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
+    return orjson.dumps(rows, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
+
+
+def _plain(value: object) -> str:
+    """PostgreSQL's driver has an id type of its own, which orjson does not take for an id."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"expected what JSON can say, got {type(value).__name__}")
 
 
 async def _programmes(house: House, account_id: UUID, now: datetime) -> list[Entry]:

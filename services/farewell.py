@@ -152,7 +152,7 @@ async def _end_spaces(house: House, account_id: UUID) -> None:
 
 async def _leave_others(house: House, account_id: UUID) -> None:
     """Out of live Spaces, and with one's shares; who was host or speaker stays, nameless."""
-    gone = Viewer(account=await Account.get(id=account_id))
+    gone = Viewer(account=await Account.get(id=account_id), doing="deleteAccount")
     for space_id in await Participant.filter(account_id=account_id, left_at=None).values_list(
         "space_id", flat=True
     ):

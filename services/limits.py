@@ -1,7 +1,7 @@
 """How often somebody may do something, counted in windows that slide."""
 
 import math
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +20,10 @@ class _Window:
     used_before: int
 
 
+# Key, seconds of its window, whether it is counted exactly, uses.
+Told = Callable[[str, float, bool, int], None]
+
+
 class RateLimiter:
     """Counts uses of a key and says how long to wait once its limit is reached.
 
@@ -30,10 +34,16 @@ class RateLimiter:
 
     At most `max_keys` keys are remembered; the one not seen for longest is forgotten first, so that a flood
     of addresses costs a bounded amount of memory and at worst forgives somebody.
+
+    `told` hears of every use that is counted here, and of every key that is forgotten (0 uses), so that other processes
+    can `take` them over: key, seconds of its window, whether it is counted exactly, uses.
     """
 
-    def __init__(self, *, monotonic: Callable[[], float], max_keys: int = 100_000) -> None:
+    def __init__(
+        self, *, monotonic: Callable[[], float], max_keys: int = 100_000, told: Told | None = None
+    ) -> None:
         self._monotonic = monotonic
+        self._told = told
         self._max_keys = max_keys
         self._windows: OrderedDict[tuple[str, float], _Window] = OrderedDict()
         self._uses: OrderedDict[tuple[str, float], deque[float]] = OrderedDict()
@@ -46,11 +56,24 @@ class RateLimiter:
         wait_ms = self.peek(key, limit=limit, per_seconds=per_seconds)
         if wait_ms is not None:
             return wait_ms
-        if limit <= _EXACT_UP_TO:
+        is_exact = limit <= _EXACT_UP_TO
+        self._count(key, per_seconds, is_exact=is_exact)
+        if self._told is not None:
+            self._told(key, per_seconds, is_exact, 1)
+        return None
+
+    def take(self, key: str, per_seconds: float, *, is_exact: bool, uses: int) -> None:
+        """What another process has told: so many uses just now, or that the key was forgotten."""
+        if not uses:
+            self._drop(key, per_seconds)
+        for _ in range(uses):
+            self._count(key, per_seconds, is_exact=is_exact)
+
+    def _count(self, key: str, per_seconds: float, *, is_exact: bool) -> None:
+        if is_exact:
             self._recent(key, per_seconds).append(self._monotonic())
         else:
             self._window(key, per_seconds).used += 1
-        return None
 
     def peek(self, key: str, *, limit: int, per_seconds: float) -> int | None:
         """What `check` would say, without counting: for limits on failures, which are counted afterwards."""
@@ -68,6 +91,11 @@ class RateLimiter:
 
     def forget(self, key: str, *, per_seconds: float) -> None:
         """Start `key` afresh, for example after a sign-in that succeeded."""
+        self._drop(key, per_seconds)
+        if self._told is not None:
+            self._told(key, per_seconds, True, 0)
+
+    def _drop(self, key: str, per_seconds: float) -> None:
         self._windows.pop((key, per_seconds), None)
         self._uses.pop((key, per_seconds), None)
 
@@ -108,3 +136,32 @@ class RateLimiter:
         if limit < 1:
             return 1.0
         return 1 - fraction + max(0.0, 1 - (limit - 1) / window.used)
+
+
+class OpenStreams:
+    """Sockets and event streams that are open, by person: here, and in other processes as far as they have told."""
+
+    def __init__(self, told: Callable[[str, int], None] | None = None) -> None:
+        self._told = told
+        self._here: Counter[str] = Counter()
+        self._elsewhere: Counter[str] = Counter()
+
+    def of(self, person: str) -> int:
+        """How many a person has open."""
+        return self._here[person] + self._elsewhere[person]
+
+    def change(self, person: str, by: int) -> None:
+        """One was opened here, or closed."""
+        _add(self._here, person, by)
+        if self._told is not None:
+            self._told(person, by)
+
+    def take(self, person: str, by: int) -> None:
+        """So many were opened elsewhere, or closed."""
+        _add(self._elsewhere, person, by)
+
+
+def _add(counts: Counter[str], person: str, by: int) -> None:
+    counts[person] += by
+    if counts[person] <= 0:
+        del counts[person]

@@ -35,7 +35,7 @@ class Objects:
             if known is not None and known.size_bytes == kept.size_bytes:
                 yield Artefact(size_bytes=known.size_bytes, sha256=known.sha256)
                 continue
-            size_bytes, sha256 = self._bucket.digest(self._bucket.bare(kept.key), version=kept.version)
+            size_bytes, sha256 = self._bucket.digest(kept)
             yield Artefact(size_bytes=size_bytes, sha256=sha256)
 
     def remove(self, recording_id: UUID, *, step: Callable[[], None]) -> None:

@@ -11,11 +11,14 @@ from media.mp4 import FRAGMENT_FRAMES, PART_FRAMES
 from media.playlist import first_number_at
 from media.shelf import Files
 from models.account import Account, Suspension
+from models.block import Block
 from models.clip import Clip
 from models.fields import to_ms
+from models.lookup import blocks_of, by_keys
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from services import clips, deadlines, recordings, retention, visibility
+from models.together import Part, fetch
+from services import clips, deadlines, recordings, retention, suspension, visibility
 from services.errors import Forbidden, NotFound, RecordingNotAvailable, Unavailable
 from services.house import House
 from services.links import BadLink, Link, LinkKind, anonymous_id, origin_of
@@ -118,10 +121,36 @@ async def _viewer(house: House, link: Link) -> Viewer:
     """The one the link was made for. Raises LinkGone when they may see nothing any more."""
     if link.viewer_id is None:
         return Viewer()
-    account = await Account.get_or_none(id=link.viewer_id, deleted_at=None)
-    if account is None or account.suspended_at(house.clock.now()) is Suspension.ACCOUNT:
+    return _welcome(house, link, await Account.get_or_none(id=link.viewer_id))
+
+
+def _welcome(house: House, link: Link, account: Account | None) -> Viewer:
+    if account is None or account.deleted_at is not None:
+        raise LinkGone
+    is_suspended = account.suspended_at(house.clock.now()) is Suspension.ACCOUNT
+    if is_suspended and link.kind not in suspension.LINKS:
         raise LinkGone
     return Viewer(account=account)
+
+
+async def _viewer_and_recording(house: House, link: Link) -> tuple[Viewer, Recording]:
+    """Who the link was made for, whom blocks hide from them, and its recording: read anew at every request, at once."""
+    wanted = [by_keys(Recording, "id", [link.subject_id])]
+    if link.viewer_id is not None:
+        wanted += [by_keys(Account, "id", [link.viewer_id]), blocks_of(link.viewer_id)]
+    found, *of_viewer = await fetch([part for part in wanted if part is not None])
+    if not found:
+        raise LinkGone
+    if not of_viewer:
+        return Viewer(), found[0]
+    accounts, blocks = of_viewer
+
+    async def known(_part: Part) -> list[Block]:
+        return blocks
+
+    viewer = _welcome(house, link, accounts[0] if accounts else None)
+    await viewer.hidden(known)
+    return viewer, found[0]
 
 
 async def open_link(house: House, token: str, *kinds: LinkKind) -> tuple[Link, Viewer]:
@@ -133,9 +162,8 @@ async def open_link(house: House, token: str, *kinds: LinkKind) -> tuple[Link, V
 async def open_recording(house: House, token: str, kind: LinkKind) -> Stored:
     """The bytes behind a playback, download or archive link. Raises LinkForged (403) or LinkGone (410)."""
     link = _read(house, token, kind)
-    viewer = await _viewer(house, link)
-    recording = await Recording.get_or_none(id=link.subject_id)
-    if recording is None or recording.host_id in await visibility.hidden_from(viewer):
+    viewer, recording = await _viewer_and_recording(house, link)
+    if recording.host_id in await visibility.hidden_from(viewer):
         raise LinkGone
     now = house.clock.now()
     admitted = await visibility.is_admitted(viewer, recording)
@@ -199,9 +227,8 @@ async def open_feed(house: House, token: str, *, client: str) -> Stored:
 async def open_review(house: House, token: str) -> Stored:
     """The review copy behind a moderator's link, for as long as there is one and they moderate."""
     link = _read(house, token, LinkKind.REVIEW)
-    viewer = await _viewer(house, link)
-    recording = await Recording.get_or_none(id=link.subject_id)
-    if recording is None or not viewer.is_moderator or recording.is_condemned:
+    viewer, recording = await _viewer_and_recording(house, link)
+    if not viewer.is_moderator or recording.is_condemned:
         raise LinkGone
     if retention.status_at(recording, house.clock.now()) not in GONE:
         raise LinkGone

@@ -1,7 +1,8 @@
-"""Who is present in live Spaces, as far as this process sees: media connections, subscriptions, playlists.
+"""Who is present in live Spaces: media connections, subscriptions, playlists.
 
 Rows say who has joined; this says of whom something was heard, and since when not. It is kept in memory, bounded
-by the number of those present, and written by `services.attendance`.
+by the number of those present, and written by `services.attendance`, in the one process that keeps the rooms. What the
+other API processes hear reaches it by `services.fronts`.
 """
 
 import hashlib
@@ -80,7 +81,7 @@ class Presence:
 
     def __init__(self, clock: Clock, *, window: timedelta, key: bytes) -> None:
         self._clock = clock
-        self._key = key
+        self.key = key
         self.window = window
         self.rooms: dict[UUID, Room] = {}
         self.changed: set[UUID] = set()
@@ -89,7 +90,7 @@ class Presence:
     def origin(self, space_id: UUID, address: str) -> str:
         """A name for an address within one Space, which nobody can trace back without the key."""
         told = space_id.bytes + address.encode(errors="replace")
-        return hmac.new(self._key, b"spaces origin\0" + told, hashlib.sha256).digest()[:_ORIGIN_BYTES].hex()
+        return hmac.new(self.key, b"spaces origin\0" + told, hashlib.sha256).digest()[:_ORIGIN_BYTES].hex()
 
     def _touch(self, space_id: UUID) -> None:
         self.changed.add(space_id)
@@ -116,14 +117,22 @@ class Presence:
     def subscribed(self, space_id: UUID, *, account_id: UUID | None, address: str) -> Iterator[None]:
         """Present for as long as the block lasts."""
         origin = self.origin(space_id, address) if account_id is None else ""
-        self._of(space_id, account_id, origin).subscriptions += 1
-        self._touch(space_id)
+        self.follows(space_id, account_id, origin)
         try:
             yield
         finally:
-            found = self._of(space_id, account_id, origin)
-            found.subscriptions = max(0, found.subscriptions - 1)
-            self._lost(space_id, found)
+            self.follows_no_more(space_id, account_id, origin)
+
+    def follows(self, space_id: UUID, account_id: UUID | None, origin: str) -> None:
+        """A subscription has begun."""
+        self._of(space_id, account_id, origin).subscriptions += 1
+        self._touch(space_id)
+
+    def follows_no_more(self, space_id: UUID, account_id: UUID | None, origin: str) -> None:
+        """A subscription has ended."""
+        found = self._of(space_id, account_id, origin)
+        found.subscriptions = max(0, found.subscriptions - 1)
+        self._lost(space_id, found)
 
     def fetched(self, space_id: UUID, *, account_id: UUID | None, origin: str, player: bytes) -> None:
         """A live playlist was fetched."""
@@ -179,7 +188,7 @@ class Presence:
         self.seen(space_id, host_id)
         self._touch(space_id)
 
-    def takes_from_audience(self, space_id: UUID, account_id: UUID) -> bool:
+    async def takes_from_audience(self, space_id: UUID, account_id: UUID) -> bool:
         """Whether this account is counted as audience; from here on it is not."""
         room = self.rooms.get(space_id)
         found = room.people.get(account_key(account_id)) if room else None

@@ -67,7 +67,14 @@ def failure_reason(recording: Recording, now: datetime) -> str | None:
 def begin_review(recording: Recording, policy: RetentionPolicy, at: datetime) -> None:
     """Start the review clock: from `at` on nobody can play it."""
     recording.gone_at = at
+    set_expiry(recording, policy)
     wind(recording, policy, at)
+
+
+def set_expiry(recording: Recording, policy: RetentionPolicy) -> None:
+    """Once its Space has ended, keep until when it was to be public: also of one that is gone sooner."""
+    if recording.expires_at is None and recording.ended_at is not None:
+        recording.expires_at = recording.ended_at + policy.public_for
 
 
 def wind(recording: Recording, policy: RetentionPolicy, now: datetime) -> None:

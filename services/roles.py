@@ -4,7 +4,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from media.engine import EngineError
-from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant, ParticipantRole
+from models.participant import PUBLISHING_ROLES, Participant, ParticipantRole
 from models.space import Space, SpaceState
 from models.space_event import SpaceEventKind
 from services import invitations
@@ -127,11 +127,10 @@ async def set_muted(
     me = viewer.signed_in()
     async with change(house) as made:
         space = await live_space(made, viewer, space_id)
-        mine = await present(house, made, space, me.id)
-        if account_id != me.id and not muted:
-            raise Forbidden("Only the person can unmute themselves.")
-        if account_id != me.id and mine.role not in MANAGING_ROLES:
-            raise Forbidden("Only the host and co-hosts of the Space can mute others.")
+        if account_id == me.id:
+            await present(house, made, space, me.id)
+        else:
+            await _may_mute_others(house, made, space, me.id, muted=muted)
         found = await Participant.select_for_update().get_or_none(
             space_id=space.id, account_id=account_id, left_at=None
         )
@@ -149,6 +148,17 @@ async def set_muted(
     with suppress(EngineError):
         await house.engine.set_muted(str(space.id), str(account_id), muted)
     return found
+
+
+async def _may_mute_others(house: House, made: Change, space: Space, me_id: UUID, *, muted: bool) -> None:
+    """Host and co-hosts, as with all that they manage: also a co-host who has accepted and not joined yet."""
+    if not await manages(space, me_id):
+        await present(house, made, space, me_id)
+        raise Forbidden("Only the host and co-hosts of the Space can mute others.")
+    with suppress(Conflict):
+        await present(house, made, space, me_id)  # who had only fallen silent is in again
+    if not muted:
+        raise Forbidden("Only the person can unmute themselves.")
 
 
 async def remove(house: House, viewer: Viewer, space_id: UUID, account_id: UUID) -> Space:

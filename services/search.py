@@ -48,8 +48,12 @@ def _key(word: str) -> str:
 
 async def index(kind: WordKind, subject_id: UUID, *texts: str) -> None:
     """Make a subject found by these texts, and by no others of this kind any more."""
-    found = {_key(one) for text in texts for word in _words(text) for one in _beginnings(word)}
-    await _replace(kind, subject_id, found)
+    await _replace(kind, subject_id, keys(*texts))
+
+
+def keys(*texts: str) -> set[str]:
+    """What is kept of some texts, for each place from which a word is found."""
+    return {_key(one) for text in texts for word in _words(text) for one in _beginnings(word)}
 
 
 async def index_topics(subject_id: UUID, topics: Iterable[str]) -> None:

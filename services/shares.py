@@ -32,6 +32,8 @@ async def share_space(house: House, viewer: Viewer, space_id: UUID, *, comment: 
     async with change(house) as made:
         await visibility.visible_space(viewer, space_id)
         space = await made.space(space_id)
+        if not await visibility.is_admitted(viewer, space):
+            raise TicketRequired
         if space.state is SpaceState.CANCELED:
             raise AlreadyEnded("The Space was canceled. There is nothing to share.")
         item = TimelineItem(

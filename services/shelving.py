@@ -145,7 +145,7 @@ class _Carrier:
 
     async def _carry_all(self) -> None:
         if self._growing is None:
-            await self._call_off_uploads()
+            await self._call_off_uploads(await asyncio.to_thread(_names_of_parts, self._folder))
         # What a crash has torn is cut off first.
         await asyncio.to_thread(finish, self._folder, recording_id=str(self._recording_id))
         files = await asyncio.to_thread(_measured, self._folder)
@@ -186,11 +186,11 @@ class _Carrier:
         if (size_bytes, digest.hexdigest()) != (file.size_bytes, file.sha256):
             raise NotKept(f"expected {file.size_bytes} bytes of {file.name}, got {size_bytes} or others")
 
-    async def _call_off_uploads(self) -> None:
+    async def _call_off_uploads(self, names: list[str]) -> None:
         """Of an earlier attempt, which was cut off."""
 
         def call_off() -> None:
-            for kept in self._bucket.uploads(f"{self._recording_id}/"):
+            for kept in self._bucket.uploads(f"{self._recording_id}/", names=names):
                 self._bucket.remove(kept)
 
         await in_store_thread(call_off)
@@ -217,3 +217,12 @@ def _measured(folder: Path) -> list[Shelved]:
             name = path.relative_to(folder).as_posix()
             found.append(Shelved(name=name, size_bytes=path.stat().st_size, sha256=sha256))
     return found
+
+
+def _names_of_parts(folder: Path) -> list[str]:
+    """Of files that are large enough to be sent in parts."""
+    return [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.stat().st_size > PART_BYTES
+    ]

@@ -146,7 +146,10 @@ _AFTERWARDS = frozenset({"clips_allowed"})
 
 
 async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) -> Space:
-    """Change a Space: its start before launch only, and once it has ended whether clips are allowed."""
+    """Change a Space: its start before launch only, and once it has ended whether clips are allowed.
+
+    Setting what is set already changes nothing, and is no event.
+    """
     async with change(house) as made:
         space = await hosted(made, viewer, space_id)
         if space.state is SpaceState.CANCELED or (
@@ -160,19 +163,27 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
                 "Tickets are sold for this time. Cancel the Space, which refunds them, and create another one.",
                 path=["scheduledStart"],
             )
-        for name, value in edit.changes.items():
-            setattr(space, name, _checked(house, name, value, made.now))
-        await space.save()
-        if "title" in edit.changes:
-            await search.index(WordKind.SPACE, space.id, space.title, viewer.signed_in().handle)
-        if "topics" in edit.changes:
-            await search.index_topics(space.id, space.topics)
+        wanted = {name: _checked(house, name, value, made.now) for name, value in edit.changes.items()}
+        changes = {name: value for name, value in wanted.items() if getattr(space, name) != value}
+        if not changes:
+            return space
+        await _write(space, changes, viewer.signed_in().handle)
         made.mind(space)
         await made.tell_space(space, SpaceEventKind.UPDATED)
         await cards.changed(made, space, await Recording.get_or_none(space_id=space.id))
         if space.state is SpaceState.SCHEDULED:
             await announcements.plan(house, made, space)
     return space
+
+
+async def _write(space: Space, changes: dict[str, object], host_handle: str) -> None:
+    for name, value in changes.items():
+        setattr(space, name, value)
+    await space.save()
+    if "title" in changes:
+        await search.index(WordKind.SPACE, space.id, space.title, host_handle)
+    if "topics" in changes:
+        await search.index_topics(space.id, space.topics)
 
 
 def _reschedules(space: Space, edit: SpaceEdit) -> bool:

@@ -14,8 +14,17 @@ def _is_plain(value: str) -> bool:
     return not any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t\r" for char in value)
 
 
+# What shows nothing: controls, marks that join what is before them, spaces; and letters and signs that are blank.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Mn", "Zl", "Zp", "Zs"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def _is_visible(value: str) -> bool:
+    return any(unicodedata.category(char) not in _UNSEEN and char not in _BLANK for char in value)
+
+
 def line(value: str, field: str, *, most: int, least: int = 1) -> str:
-    """One line of text, trimmed, of `least` to `most` characters."""
+    """One line of text, trimmed, of `least` to `most` characters; what must be there must be seen."""
     trimmed = value.strip()
     if not least <= len(trimmed) <= most:
         raise InvalidInput(
@@ -23,6 +32,8 @@ def line(value: str, field: str, *, most: int, least: int = 1) -> str:
         )
     if not _is_plain(trimmed):
         raise InvalidInput(f"{field} must have no control characters.", path=[field])
+    if least and not _is_visible(trimmed):
+        raise InvalidInput(f"{field} must have a visible character.", path=[field])
     return trimmed
 
 

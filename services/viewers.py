@@ -10,6 +10,7 @@ from models.access_token import AccessScope
 from models.account import Account, Suspension
 from models.lookup import blocks_of
 from models.together import Part, fetch
+from services import suspension
 from services.errors import AccountSuspended, Forbidden, Unauthenticated
 
 
@@ -38,6 +39,8 @@ class Viewer:
     # When what was shown ends by itself; None: never.
     expires_at: datetime | None = None
     address: str = ""
+    # The mutation that is carried out.
+    doing: str | None = None
     _hidden: frozenset[UUID] | None = field(default=None)
 
     @property
@@ -62,14 +65,14 @@ class Viewer:
         return bool(self.account and self.account.is_moderator)
 
     def afresh(self) -> "Viewer":
-        """The same one, with nothing read so far."""
-        return replace(self, _hidden=None)
+        """The same one, with nothing read or done so far."""
+        return replace(self, _hidden=None, doing=None)
 
     def signed_in(self) -> Account:
-        """The account. Raises Unauthenticated, or AccountSuspended."""
+        """The account. Raises Unauthenticated, or AccountSuspended unless it may do this all the same."""
         if self.account is None:
             raise Unauthenticated
-        if self.account.suspension is Suspension.ACCOUNT:
+        if self.account.suspension is Suspension.ACCOUNT and self.doing not in suspension.MUTATIONS:
             raise AccountSuspended
         return self.account
 

@@ -18,6 +18,7 @@ PROGRAMS = {
     "needs_faketime": ("faketime",),
     "needs_node": ("node",),
     "needs_strace": ("strace",),
+    "needs_nginx": ("nginx",),
     "needs_systemd": ("systemd-analyze",),
     "needs_webkit": ("WebKitWebDriver",),
 }

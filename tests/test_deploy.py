@@ -19,6 +19,7 @@ SECRETS = {
     "SPACES_STRIPE_SECRET_KEY": "sk_quiet",
     "SPACES_STRIPE_WEBHOOK_SECRET": "whsec_quiet",
     "SPACES_SMTP_PASSWORD": "quiet",
+    "SPACES_STORE_SECRET": "quiet",
     "SPACES_ICE_LINKS": '[{"url": "turn:turn.example", "username": "u", "credential": "quiet"}]',
 }
 
@@ -78,6 +79,7 @@ def test_every_secret_can_come_from_a_file_and_a_variable_counts_before_it(
     assert settings.stripe_secret_key.get_secret_value() == "sk_quiet"
     assert settings.stripe_webhook_secret.get_secret_value() == "whsec_quiet"
     assert settings.smtp_password == "quiet"
+    assert settings.store_secret.get_secret_value() == "quiet"
     assert settings.ice_links[0].credential == "quiet"
 
     monkeypatch.setenv("SPACES_SMTP_PASSWORD", "loud")

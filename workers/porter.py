@@ -51,8 +51,9 @@ class Porter:
     async def round(self) -> bool:
         """Carry all that waits; whether that went well. The first that the store refuses ends it."""
         try:
-            await self._go_along()
+            live = await self._go_along()
             left = await shelving.waiting(self._house)
+            await self._let_go_of_others({*live, *left})
             self._house.shelf.waiting = len(left)
             while left:
                 batch, left = left[:_AT_ONCE], left[_AT_ONCE:]
@@ -64,12 +65,13 @@ class Porter:
             return False
         return True
 
-    async def _go_along(self) -> None:
-        """With recordings that are being written."""
+    async def _go_along(self) -> list[UUID]:
+        """With recordings that are being written; which those are."""
         bucket = self._house.shelf.bucket
         if bucket is None:
-            return
-        for one in await growing(self._house):
+            return []
+        live = await growing(self._house)
+        for one in live:
             upload = self._uploads.get(one)
             if upload is not None and upload.has_failed:
                 log.warning("a recording will be carried at its end", subject=str(one))
@@ -79,6 +81,12 @@ class Porter:
                 upload.look()
             elif one not in self._broken:
                 self._uploads[one] = Growing(self._house.shelf, bucket, one)
+        return live
+
+    async def _let_go_of_others(self, known: set[UUID]) -> None:
+        """What is neither written nor waits will never be carried: it is purged, or has failed."""
+        for one in self._uploads.keys() - known:
+            await self._uploads.pop(one).stop()
 
     async def _attempt(self, one: UUID) -> bool:
         upload = self._uploads.pop(one, None)

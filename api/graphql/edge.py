@@ -1,6 +1,5 @@
 """What the three ways in share: the door, the limits, the documents, the executor."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from api.graphql.persisted import Persisted
 from api.graphql.replays import Replays
 from api.graphql.request import GraphQLRequest
 from services.errors import RateLimited, SpacesError, Unauthenticated
-from services.limits import RateLimiter
+from services.limits import OpenStreams, RateLimiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +29,7 @@ class Edge:
     rates: RateLimiter
     replays: Replays | None = None
     fanout: Fanout = field(default_factory=Fanout)
-    open_streams: Counter[str] = field(default_factory=Counter)
+    open_streams: OpenStreams = field(default_factory=OpenStreams)
     """Sockets and event streams now open, by person."""
 
     async def enter(self, *, token: str | None, address: str, headers: Mapping[str, str]) -> Visit:
@@ -77,7 +76,7 @@ class Edge:
     def check_streams(self, visit: Visit) -> None:
         """Raise TooManySockets when the visitor has all the connections that one person may."""
         limit = self.limits.sockets_per_person
-        if self.limits.rate_limit_enabled and self.open_streams[visit.person] >= limit:
+        if self.limits.rate_limit_enabled and self.open_streams.of(visit.person) >= limit:
             raise TooManySockets(
                 f"You have {limit} open connections, the limit. Close one first.", retry_after_ms=1_000
             )
@@ -87,13 +86,11 @@ class Edge:
         """Count one of the visitor's connections. Raises TooManySockets."""
         self.check_streams(visit)
         person = visit.person
-        self.open_streams[person] += 1
+        self.open_streams.change(person, 1)
         try:
             yield
         finally:
-            self.open_streams[person] -= 1
-            if not self.open_streams[person]:
-                del self.open_streams[person]
+            self.open_streams.change(person, -1)
 
     async def answer(
         self, prepared: Prepared, visit: Visit, *, transport: Transport, key: str | None = None

@@ -17,7 +17,7 @@ from api.graphql.limits import Limits
 from api.graphql.persisted import Persisted
 from api.graphql.replays import AnswerStore, Replays
 from api.graphql.socket import SocketEdge
-from services.limits import RateLimiter
+from services.limits import OpenStreams, RateLimiter
 
 
 def graphql_routes(
@@ -27,6 +27,7 @@ def graphql_routes(
     *,
     graphiql: Callable[[Request], Response],
     rates: RateLimiter | None = None,
+    streams: OpenStreams | None = None,
     answers: AnswerStore | None = None,
     trusted: Mapping[str, str] | None = None,
     monotonic: Callable[[], float] = time.monotonic,
@@ -36,7 +37,7 @@ def graphql_routes(
     """POST, GET, event streams and the WebSocket of `schema` on `path`.
 
     `rates` counts operations and may be shared with other limits; without it, one is made that reads
-    `monotonic`.
+    `monotonic`. `streams` counts open sockets and event streams, likewise.
     `answers` keeps what mutations with an `Idempotency-Key` were answered; without it the header is ignored.
     `trusted` are the documents of the manifest, by their hash.
     `graphiql` answers a browser's GET without a query. The schema's Strawberry extensions are *not* run.
@@ -49,6 +50,7 @@ def graphql_routes(
         executor=Executor(schema, limits=limits, compiled=compiled),
         persisted=Persisted(limits, trusted=trusted),
         rates=rates or RateLimiter(monotonic=monotonic),
+        open_streams=streams or OpenStreams(),
         replays=Replays(answers) if answers else None,
     )
     return [Route(path, HttpEdge(edge, graphiql=graphiql)), WebSocketRoute(path, SocketEdge(edge))]

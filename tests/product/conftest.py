@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -9,6 +10,9 @@ import pytest_asyncio
 from tests.product.court import Court, open_court
 from tests.product.databases import KINDS, databases
 from tests.product.town import Town, open_town
+
+if TYPE_CHECKING:
+    from tests.product.s3 import ObjectStore
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -75,3 +79,20 @@ async def court(tmp_path: Path) -> AsyncIterator[Court]:
     """A fresh server with a host, a listener and a moderator, for what is decided about recordings."""
     async with open_court(tmp_path / "data") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def _store() -> Iterator["ObjectStore"]:
+    # It takes half a second to load: only who asks for a store pays.
+    from tests.product.s3 import object_store
+
+    with object_store() as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(_store: "ObjectStore") -> Iterator["ObjectStore"]:
+    """An object store that is well, and is made well again after each test."""
+    yield _store
+    _store.tell("up")
+    _store.tell("fine")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 
+from services import suspension
 from tests.product.permission_table import CHANGE_CELLS, FIELDS, ROOT_CELLS
 from tests.product.permission_town import PEOPLE
 
@@ -28,13 +29,16 @@ comes with the token that it had.
 
 This page is made from `tests/product/permission_table.py`, and every cell of it is tested over HTTP. A field or
 mutation that has no row fails the tests: `.venv/bin/python -m tests.product.permission_page > docs/permissions.md`.
+
+A suspended account reads what it could read, signs in, and may do what looks after its own: {suspended}.
+The link of its export opens too. Everything else answers ACCOUNT_SUSPENDED, and its other links rest.
 """
 
 
 def page() -> str:
     """Markdown: changes, then the roots, then a table for each type."""
     parts = [
-        _HEAD,
+        _HEAD.replace("{suspended}", ", ".join(f"`{name}`" for name in sorted(suspension.MUTATIONS))),
         _section("Changes", "mutation", CHANGE_CELLS.items()),
         _section("Roots", "field", ((name, cells) for name, cells in ROOT_CELLS.items())),
     ]

@@ -189,6 +189,7 @@ CHANGES: Mapping[str, Given] = MappingProxyType(
         "savePlaybackPosition": _with(recordingId="$ended recording", positionMs=5),
         "savePlaybackPosition, ticketed": _with(recordingId="$ticketed recording", positionMs=5),
         "shareSpace": _with(spaceId="$ended"),
+        "shareSpace, ticketed": _with(spaceId="$ticketed"),
         "shareRecording": _with(recordingId="$ended recording"),
         "shareRecording, ticketed": _with(recordingId="$ticketed recording"),
         "createClip": _with(recordingId="$ended recording", startMs=0, endMs=500, title="Tea"),

@@ -286,6 +286,7 @@ CHANGE_CELLS: dict[str, str] = {
     "savePlaybackPosition": "A+++++N++A",
     "savePlaybackPosition, ticketed": "AT+++TN++A",
     "shareSpace": "A+++++N++A",
+    "shareSpace, ticketed": "AT+++TN++A",
     "shareRecording": "A+++++N++A",
     "shareRecording, ticketed": "AT+++TN++A",
     "createClip": "A+++++N++A",

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from typing import IO
 
 import httpx
 import orjson
@@ -105,13 +106,19 @@ class Server:
 
     async def command(self, *words: str, **environment: str) -> asyncio.subprocess.Process:
         """Another command on the same data folder, under way; what it prints can be read."""
+        return await self.command_into(asyncio.subprocess.PIPE, *words, **environment)
+
+    async def command_into(
+        self, output: int | IO[bytes], *words: str, **environment: str
+    ) -> asyncio.subprocess.Process:
+        """Another command on the same data folder, under way; what it prints goes there."""
         scratch = self.folder / "scratch"
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "api.cli", *words),
             env={**os.environ, **self._environment(scratch), **self.environment, **environment},
             cwd=scratch,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=output,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )

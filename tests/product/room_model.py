@@ -242,12 +242,14 @@ class RoomModel:
     def _mute(self, who: int, whom: int, word: str) -> bool:
         me, other, muted = self.people[who], self.people[whom], word != "off"
         inside = other.inside or (who == whom and other.lapsed)
-        if not self._is_here(me) or not inside or (who != whom and (not muted or RANK[me.role] < 2)):
+        may = self._is_here(me) if who == whom else muted and self._manages(who)
+        if not may or not inside:
             return False
         gives_way = other.role == "SPEAKER" and not other.inside and not self._room("SPEAKER")
         if not other.publishes or gives_way:
             return False
-        self._wake(me)
+        if self._is_here(me):
+            self._wake(me)
         if other.muted != muted:
             other.muted = muted
             self.told.append("MUTED_CHANGED")
@@ -279,7 +281,7 @@ class RoomModel:
         self.people[whom].blocked = False
 
     def _policy(self, who: int, _whom: int, word: str) -> bool:
-        if who == 0:
+        if who == 0 and self.policy != word:
             self.policy = word
             self.told.append("UPDATED")
         return who == 0

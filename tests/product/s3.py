@@ -22,7 +22,7 @@ class ObjectStore:
     client: Any = field(repr=False)
 
     def tell(self, command: str) -> str:
-        """Have it `down`, `up`, `fail STATUS`, be `slow SECONDS` or `fine`; `count` requests."""
+        """Have it `down`, `up`, `fail STATUS`, be `slow SECONDS`, `odd` or `fine`; `count` requests."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(f"{command}\n")

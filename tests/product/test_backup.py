@@ -186,7 +186,7 @@ async def test_a_restore_by_other_means_is_noticed_before_anything_is_served(tmp
 async def test_a_recording_that_was_purged_after_the_backup_stays_purged_on_another_machine(
     tmp_path: Path,
 ) -> None:
-    """Of the machine that was lost, the journals alone were kept elsewhere."""
+    """Of the machine that was lost, journals and keys alone were kept elsewhere."""
     data_dir, folder, elsewhere = tmp_path / "data", tmp_path / "backup", tmp_path / "elsewhere"
     async with open_court(data_dir) as court:
         recording_id = await court.recorded()
@@ -198,6 +198,8 @@ async def test_a_recording_that_was_purged_after_the_backup_stays_purged_on_anot
     elsewhere.mkdir()
     for name in ("receipts.jws", "removals.jsonl"):
         shutil.copy(data_dir / name, elsewhere / name)
+    # The key that has signed the receipt may be younger than the backup.
+    shutil.copytree(data_dir / "keys", elsewhere / "keys")
 
     status, printed = await restore(elsewhere, folder)
 

@@ -5,8 +5,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from services.changes import change
 from tests.product.town import open_town
+
+pytestmark = pytest.mark.sqlite_file
 
 
 async def test_a_change_that_is_given_up_while_another_process_writes_holds_nobody_up(tmp_path: Path) -> None:

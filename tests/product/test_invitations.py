@@ -218,6 +218,21 @@ async def test_invitations_lapse_with_their_space(city: Town, over: str) -> None
     assert await guest.refused("respondToInvitation", invitationId=asked, accept=True) == "ALREADY_ENDED"
 
 
+async def test_a_cohost_who_has_not_joined_yet_may_mute_others_too(city: Town) -> None:
+    host, guest, passer = [await city.person() for _ in range(3)]
+    space_id = (await host.new_space())["id"]
+    cohost = await cohost_of(host, space_id)
+    await host.do("startSpace", spaceId=space_id)
+    await guest.speak_in(space_id, host)
+    mute = {"spaceId": space_id, "userId": guest.id}
+    assert await cohost.refused("setMuted", muted=False, **mute) == "FORBIDDEN"
+    made = await cohost.do("setMuted", "participant { isMuted }", muted=True, **mute)
+    assert made["participant"]["isMuted"]
+    assert await passer.refused("setMuted", muted=True, **mute) == "CONFLICT"
+    assert await cohost.refused("setMuted", spaceId=space_id, userId=cohost.id, muted=True) == "CONFLICT"
+    assert (await host.space(space_id, "participantCount"))["participantCount"] == 2
+
+
 async def test_a_cohost_does_what_cohosts_may_and_no_more(city: Town) -> None:
     host, guest, other = [await city.person() for _ in range(3)]
     space_id = (await host.new_space(record=True))["id"]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.product.court import MILLISECOND, RETENTION, Court, moment
 from tests.product.town import Person
+from tests.product.voices import iso
 
 QUEUE = "query($first: Int!) { moderation { reviewQueue(first: $first) { edges { node { id } } } } }"
 REPORTS = """query($id: ID, $state: ReportState) { moderation { reports(subjectId: $id, state: $state) {
@@ -176,8 +177,14 @@ async def test_a_violation_while_live_stops_the_recorder_and_the_space_goes_on(c
     assert await court.host.space(space_id, "state isRecording recording { status }") == {
         "state": "LIVE", "isRecording": False, "recording": {"status": "TAKEN_DOWN"},
     }  # fmt: skip
+    clocks = "status expiresAt retention { publicUntil reviewUntil }"
+    before = await court.of(recording_id, clocks)
+    assert before["expiresAt"] is None
     await court.host.do("endSpace", spaceId=space_id)
-    assert await court.status(recording_id) == "TAKEN_DOWN"
+    over = await court.of(recording_id, "endedAt")
+    assert await court.of(recording_id, clocks) == {
+        **before, "status": "TAKEN_DOWN", "expiresAt": iso(moment(over["endedAt"]) + 30 * DAY),
+    }  # fmt: skip
 
 
 async def test_decisions_are_for_moderators_and_need_a_note(court: Court) -> None:

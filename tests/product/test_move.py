@@ -4,36 +4,23 @@ import asyncio
 import hashlib
 import io
 import os
-import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from api.move_command import FILE, NothingToMove, move
-from models import database, moving
-from models.fields import to_ms
-from models.recording import Recording, RecordingStatus
-from models.space import Space, SpaceState
-from services.changes import new_id
+from api.move_command import FILE, move
+from models import moving
 from tests.product.court import ROOT
 from tests.product.databases import databases
-from tests.product.quiet_engine import write_recording
-from tests.product.s3 import ObjectStore, object_store
-from tests.product.town import PATIENCE_S, MovableClock, Person, open_town, settings_for
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[ObjectStore]:
-    with object_store() as opened:
-        yield opened
+from tests.product.s3 import ObjectStore
+from tests.product.stored import make_recordings
+from tests.product.town import Person, open_town, settings_for
 
 
 def rows_of(file: Path, table: str) -> list[tuple[Any, ...]]:
@@ -82,55 +69,6 @@ async def test_an_installation_that_moved_knows_its_people_and_plays_its_recordi
                 "query { timeline(first: 10) { edges { node { comment } } } }"
             )
             assert len(seen["timeline"]["edges"]) == 3
-
-
-async def test_recordings_alone_move_into_a_store_and_the_data_folder_keeps_its_copies_until_they_are_served(
-    tmp_path: Path, store: ObjectStore
-) -> None:
-    folder, bucket = tmp_path / "data", store.bucket()
-    await make_recordings(folder, 3)
-    told = Console(file=io.StringIO())
-    with pytest.raises(NothingToMove):
-        await move(settings_for(folder, 1), told)
-
-    assert await move(settings_for(folder, 1, **store.settings(bucket)), told)
-
-    assert len(store.keys(bucket)) == 3 * 5
-    assert len(list((folder / "recordings").iterdir())) == 3
-    async with open_town(folder, quiet=True, **store.settings(bucket)):
-        async with asyncio.timeout(PATIENCE_S):
-            while list((folder / "recordings").iterdir()):
-                await asyncio.sleep(0.02)
-        assert len(store.keys(bucket)) == 3 * 5
-
-
-async def make_recordings(folder: Path, count: int) -> None:
-    """So many recordings that are over, with tiny files, and their Spaces."""
-    clock = MovableClock()
-    settings = settings_for(folder, 1)
-    template = folder / "recordings" / "template"
-    now = clock.now()
-    facts = write_recording(template, at_ms=to_ms(now))
-    await database.connect(settings.database)
-    spaces, recordings = [], []
-    for number in range(count):
-        space = Space(
-            id=new_id(), host_id=new_id(), title=f"Talk {number}", state=SpaceState.ENDED,
-            created_at=now, ended_at=now,
-        )  # fmt: skip
-        recording = Recording(
-            id=new_id(), space_id=space.id, host_id=space.host_id, status=RecordingStatus.AVAILABLE,
-            created_at=now + timedelta(milliseconds=number), started_at=now, ended_at=now,
-            expires_at=now + timedelta(days=30), policy_version=1, duration_ms=facts.duration_ms,
-            size_bytes=facts.size_bytes, gaps=[{"from_ms": number, "to_ms": number + 1, "cause": "RESTART"}],
-        )  # fmt: skip
-        spaces.append(space)
-        recordings.append(recording)
-        shutil.copytree(template, folder / "recordings" / str(recording.id))
-    shutil.rmtree(template)
-    await Space.bulk_create(spaces, batch_size=500)
-    await Recording.bulk_create(recordings, batch_size=500)
-    await database.close()
 
 
 async def moving_process(folder: Path, environment: dict[str, str]) -> asyncio.subprocess.Process:

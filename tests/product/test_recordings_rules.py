@@ -216,7 +216,9 @@ async def test_deleted_before_or_after_the_first_audio_it_is_deleted_and_purged(
     city.clock.stand_at(city.clock.now())
     await host.do("deleteRecording", recordingId=recording_id)
     deleted = city.clock.now()
+    assert (await host.recording(space_id, "expiresAt"))["expiresAt"] is None
     await host.do("endSpace", spaceId=space_id)
+    assert (await host.recording(space_id, "expiresAt"))["expiresAt"] == iso(deleted + 30 * DAY)
     city.clock.stand_at(deleted + 30 * DAY - MS)
     await city.round()
     assert (await host.recording(space_id, "status"))["status"] == "DELETED"

@@ -125,6 +125,9 @@ async def test_a_moderator_may_end_a_live_space_and_nothing_more_of_it(city: Tow
         ("  x  ", "x"),
         ("😀" * 200, "😀" * 200),
         ("a\0b", None),
+        ("\u200b", None),
+        ("\ufeff \u2060\u0301\u3164", None),
+        ("\u200bx", "\u200bx"),
         ("\u05e9\u05dc\u05d5\u05dd \u202ex", "\u05e9\u05dc\u05d5\u05dd \u202ex"),
     ],
 )
@@ -214,6 +217,11 @@ async def test_what_is_left_out_of_an_update_stays_and_null_clears(city: Town) -
         return (await host.do("updateSpace", f"space {{ {want} }}", spaceId=space_id, **given))["space"]
 
     assert await update(title="New") == {**space, "title": "New"}
+    kinds = "query($id: ID!) { spaceEvents(spaceId: $id, first: 50) { edges { node { kind } } } }"
+    before = await host.read(kinds, id=space_id)
+    assert await update(title=" New ", topics=["a"], scheduledStart=start) == {**space, "title": "New"}
+    assert await update() == {**space, "title": "New"}
+    assert await host.read(kinds, id=space_id) == before
     cleared = await update(description=None, language=None, topics=[], scheduledStart=None)
     assert cleared == {
         **space, "title": "New", "description": None, "language": None, "topics": [], "scheduledStart": None,

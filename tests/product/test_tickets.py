@@ -139,6 +139,9 @@ async def test_a_recording_of_a_ticketed_space_plays_for_who_may_enter_alone(hal
         given = {"recordingId": recording["id"], **fields}
         assert await other.refused(mutation, **given) == "TICKET_REQUIRED"
         await fan.do(mutation, **given)
+    assert await other.refused("shareSpace", spaceId=space_id) == "TICKET_REQUIRED"
+    for one in (host, fan, moderator):
+        await one.do("shareSpace", spaceId=space_id)
     assert recording["playback"]["url"].encode() not in (await hall.http.get("/timeline")).content
     await other.do("purchaseTicket", spaceId=space_id)
     assert (await other.recording(space_id, "viewerCanPlay"))["viewerCanPlay"]

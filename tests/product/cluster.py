@@ -1,0 +1,94 @@
+"""Everything at once on one machine: PostgreSQL, two API processes, two media processes, two workers.
+
+`make cluster` starts it for a look around; tests start it as their server.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from tests.product.databases import databases
+from tests.product.process import START_PATIENCE_S, Server
+
+API_PROCESSES = 2
+_WORKERS = 2
+
+
+class Cluster(Server):
+    """`spaces serve --processes 2`, and what stands beside it. Rows are in PostgreSQL whatever else is chosen."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        """As Server; the database is made and migrated."""
+        super().__init__(folder, SPACES_PROCESSES=str(API_PROCESSES), **environment)
+        databases.migrated(self.data_dir)
+        # What `spaces media` says of itself.
+        self.forgive("carrying rooms as second", "waiting for the server", "media process lost")
+        self._beside: list[asyncio.subprocess.Process] = []
+
+    async def start(self, **environment: str) -> float:
+        """Return once every process is there; the seconds that the server took."""
+        took_s = await super().start(**environment)
+        for words in (("media", "--name", "second"), *[("worker",)] * _WORKERS):
+            with (self.folder / "server.err").open("ab") as errors:
+                self._beside.append(await self.command_into(errors, *words, **environment))
+        async with asyncio.timeout(START_PATIENCE_S), httpx.AsyncClient(base_url=self.url) as http:
+            while 'spaces_media_rooms{process="second"}' not in (await http.get("/metrics")).text:
+                await asyncio.sleep(0.05)
+        return took_s
+
+    async def stop(self) -> float:
+        """SIGTERM to all, the server first; the seconds that it took."""
+        took_s = await super().stop()
+        await self._end_beside(signal.SIGTERM)
+        return took_s
+
+    async def clean_up(self) -> None:
+        """Whatever became of the test, leave nothing running."""
+        await self._end_beside(signal.SIGKILL)
+        await super().clean_up()
+
+    async def _end_beside(self, how: signal.Signals) -> None:
+        for process in self._beside:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(how)
+        for process in self._beside:
+            await process.wait()
+        self._beside = []
+
+
+async def _until_stopped(console: Console, folder: Path) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    cluster = Cluster(folder, SPACES_RATE_LIMIT_ENABLED="true", SPACES_PASSWORD_HASH_MIB="64")
+    try:
+        await cluster.start()
+        console.print(
+            f"Serving on {cluster.url} by two API processes, two media processes, two workers and PostgreSQL."
+        )
+        console.print(f"Files and logs are in {folder}; all of it goes with Ctrl-C.")
+        await stop.wait()
+        await cluster.stop()
+    finally:
+        await cluster.clean_up()
+
+
+def main() -> int:
+    """Run a cluster until Ctrl-C."""
+    console = Console()
+    with databases.on("postgres"), tempfile.TemporaryDirectory(prefix="spaces-cluster-") as folder:
+        try:
+            asyncio.run(_until_stopped(console, Path(folder)))
+        finally:
+            databases.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
