@@ -104,7 +104,8 @@ async def test_all_comes_back_by_itself_after_20_s_without_a_network(
 
         road.on_request = count
         await player.get_by_role("button", name="Play Recording").click()
-        await is_cut.wait()
+        async with asyncio.timeout(PATIENCE_S):
+            await is_cut.wait()
         await expect(player.locator('.player[data-phase="loading"]')).to_be_visible()
         # What happens meanwhile must not be missed.
         await mira.new_space(

@@ -1,5 +1,6 @@
 // What concerns the viewer: a list, and invitations that wait for an answer on whatever page one is.
 import { signal } from "@preact/signals";
+import type { TargetedEvent } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { MeDocument, NoticesDocument, NoticesLiveDocument, RespondToInvitationDocument, type MeQuery, type NoticesQuery } from "../documents";
 import { Avatar } from "../parts/avatar";
@@ -149,20 +150,26 @@ export function NoticesPage() {
 
 function Push() {
   const [isOn, setOn] = useState<boolean | null>(null);
+  const [isBusy, setBusy] = useState(false);
   useEffect(() => void isPushing().then(setOn), []);
   if (!mayPush() || isOn === null) return null;
-  const toggle = () =>
-    attempt(async () => {
+  // The switch turns once it is so: asking for leave and registering take a while, and may fail.
+  const toggle = async (event: TargetedEvent<HTMLInputElement>) => {
+    event.currentTarget.checked = isOn;
+    setBusy(true);
+    await attempt(async () => {
       await (isOn ? stopPushing() : startPushing());
       setOn(!isOn);
     });
+    setBusy(false);
+  };
   return (
     <label class="switch">
       <span>
         Tell this device
         <small>Reminders and invitations arrive also when this page is closed.</small>
       </span>
-      <input type="checkbox" role="switch" checked={isOn} onChange={() => void toggle()} />
+      <input type="checkbox" role="switch" checked={isOn} disabled={isBusy} onChange={(event) => void toggle(event)} />
     </label>
   );
 }

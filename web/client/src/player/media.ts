@@ -25,30 +25,37 @@ export interface Source {
   url: string;
   /** Where to begin, in seconds of the playlist. */
   fromS: number;
+  /** Who falls behind in a live Space hears what is said now, not what was. */
+  isLive?: boolean;
 }
+
+/** In fragments: how far behind one may be. */
+const MOST_BEHIND = 8;
 
 /** Apple's browsers have played HLS for ever. Others have learnt it lately, and stall at the end of what grows. */
 const playsItself = audio.canPlayType(HLS) !== "" && ("ManagedMediaSource" in window || !("MediaSource" in window));
 
 /** Let the element play a playlist. Answers once it may be played. */
-export async function attach({ url, fromS }: Source, onTrouble: (trouble: Trouble) => void): Promise<void> {
+export async function attach(source: Source, onTrouble: (trouble: Trouble) => void): Promise<void> {
+  const { url, fromS } = source;
   detach();
-  if (!playsItself) return attachLibrary(url, fromS, onTrouble);
+  if (!playsItself) return attachLibrary(source, onTrouble);
   audio.onerror = async () => {
     if (await isGone(url)) return onTrouble("gone");
-    await attachLibrary(url, fromS, onTrouble);
+    await attachLibrary(source, onTrouble);
     await audio.play().catch(() => undefined);
   };
   audio.src = url;
   if (fromS > 0) audio.addEventListener("loadedmetadata", () => (audio.currentTime = fromS), { once: true });
 }
 
-async function attachLibrary(url: string, fromS: number, onTrouble: (trouble: Trouble) => void): Promise<void> {
+async function attachLibrary({ url, fromS, isLive = false }: Source, onTrouble: (trouble: Trouble) => void): Promise<void> {
   const { default: Library, Events, ErrorTypes } = await import("hls.js/light");
   if (!Library.isSupported()) return onTrouble("broken");
   audio.onerror = null;
   // A worker would have to be made from a blob, which our policy forbids; audio costs little without it.
-  const hls = new Library({ enableWorker: false, startPosition: fromS > 0 ? fromS : -1 });
+  const edge = isLive ? { liveSyncDurationCount: 3, liveMaxLatencyDurationCount: MOST_BEHIND } : {};
+  const hls = new Library({ enableWorker: false, startPosition: fromS > 0 ? fromS : -1, ...edge });
   library = hls;
   hls.on(Events.ERROR, (_name, data) => {
     const status = data.response?.code ?? 0;

@@ -78,7 +78,7 @@ export async function playLive(spaceId: string, hint: Omit<Track, "kind" | "id">
     const { space } = await ask(LiveLinkDocument, { id: spaceId });
     if (mine !== ticket) return;
     if (!space?.live) return over(space?.state === "LIVE" ? "You cannot listen to this Space." : "This Space is over.");
-    await attach({ url: space.live.url, fromS: 0 }, trouble);
+    await attach({ url: space.live.url, fromS: 0, isLive: true }, trouble);
     isAttached = true;
     await start();
   } catch (error) {
