@@ -36,7 +36,7 @@ run: setup ## set up, migrate and serve on http://127.0.0.1:8000; a first start 
 	@$(BIN)/spaces run
 
 .PHONY: cluster
-cluster: setup ## two API processes, two media processes, two workers and PostgreSQL, for a look around
+cluster: setup ## two API processes, two media processes, two workers, PostgreSQL and a store, for a look around
 	@$(BIN)/python -m tests.product.cluster
 
 .PHONY: test
