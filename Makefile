@@ -36,8 +36,12 @@ run: setup ## set up, migrate and serve on http://127.0.0.1:8000; a first start 
 	@$(BIN)/spaces run
 
 .PHONY: cluster
-cluster: setup ## two API processes, two media processes, two workers and PostgreSQL, for a look around
+cluster: setup ## two API processes, two media processes, two workers, PostgreSQL and a store, for a look around
 	@$(BIN)/python -m tests.product.cluster
+
+.PHONY: chaos
+chaos: setup ## stop PostgreSQL, the store and an API process for half a minute each under load: nothing is lost
+	@SPACES_CHAOS_S=30 $(BIN)/pytest -rs -s -m long -o faulthandler_timeout=1200 tests/product/test_chaos.py $(ARGS)
 
 .PHONY: test
 test: setup ## set up and run the tests; says which parts are skipped, and why

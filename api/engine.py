@@ -314,7 +314,7 @@ async def _end_when_hung(member: Member) -> None:
     """End a process that hangs: its sockets stay open, and nobody else would notice."""
     if member.run is None:
         return
-    await Pulse(member.engine, member.run.pid).until_hung()
+    await Pulse(member.engine.stats, member.run.pid).until_hung()
     log.error("media process does not answer", process=member.name)
     member.run.kill()
     await member.run.close()

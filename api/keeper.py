@@ -2,7 +2,8 @@
 
 Each front listens on a socket of its own, and the kernel spreads connections evenly over them: with one socket for
 all, the first to be woken took nearly every one. A front that dies is started again, with growing pauses; whatever
-came in by it is taken back at that moment, and new connections go to the others.
+came in by it is taken back at that moment, and new connections go to the others. One that hangs is killed: the kernel
+would go on giving it its part of the connections.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from api.app import MediaStarter, build_house, running
 from api.engine import WatchedEngine
 from api.link import Link
 from api.overview import COUNTED, OwnOverview, Seen, counts_of, stats_on_wire
+from api.pulse import Pulse
 from api.serve import configure_logs
 from api.settings import Settings
 from media.control import serve_engine
@@ -67,7 +69,7 @@ class _Front:
         self.guests = guests
         self.streams: Counter[str] = Counter()
         self.counts: dict[str, dict[str, int]] = {}
-        self.is_serving = False
+        self.serving = asyncio.Event()
 
 
 class Keeper:
@@ -153,6 +155,7 @@ class Keeper:
         work = [
             asyncio.create_task(self._answer_calls(calls), name=f"calls of {name}"),
             asyncio.create_task(self._listen_to(front), name=f"link of {name}"),
+            asyncio.create_task(_end_when_hung(front), name=f"pulse of {name}"),
         ]
         try:
             return await process.wait()
@@ -206,7 +209,7 @@ class Keeper:
             case ["counts", counts]:
                 front.counts = counts
             case ["serving"]:
-                front.is_serving = True
+                front.serving.set()
             case _:
                 if not front.guests.hear(message):
                     log.error("an API process told what nobody knows", process=front.name)
@@ -231,7 +234,7 @@ class Keeper:
 
     async def _seen(self) -> Seen:
         own = await self._overview.seen()
-        serving = {name: front.process.pid for name, front in self._fronts.items() if front.is_serving}
+        serving = {name: front.process.pid for name, front in self._fronts.items() if front.serving.is_set()}
         pids = {**own.pids, **serving}
         return replace(own, answering=len(serving), pids=pids, restarts=self._restarts)
 
@@ -242,6 +245,13 @@ class Keeper:
             for name, counts in front.counts.items():
                 total[name].update(counts)
         return total
+
+
+async def _end_when_hung(front: _Front) -> None:
+    await front.serving.wait()
+    await Pulse(lambda: front.link.ask(["alive"]), front.process.pid).until_hung()
+    log.error("an API process does not answer", process=front.name)
+    front.process.kill()
 
 
 def _bound(settings: Settings) -> socket.socket:

@@ -4,9 +4,11 @@ To end one that is merely late would cost every Space that it carries a gap, in 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from media.engine import AudioEngine, EngineError
+from api.link import LinkLost
+from media.engine import EngineError
 
 _BEAT_S = 1.0
 _PATIENCE_S = 1.2
@@ -19,10 +21,10 @@ _IDLE_NS = 50_000
 
 
 class Pulse:
-    """Of one process; without a pid only its answers count."""
+    """Of one process, by a question that costs it little; without a pid only its answers count."""
 
-    def __init__(self, engine: AudioEngine, pid: int | None) -> None:
-        self._engine = engine
+    def __init__(self, ask: Callable[[], Awaitable[object]], pid: int | None) -> None:
+        self._ask = ask
         self._pid = pid
 
     async def until_hung(self) -> None:
@@ -41,8 +43,8 @@ class Pulse:
     async def _answers(self) -> bool:
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                await self._engine.stats()
-        except (TimeoutError, EngineError):
+                await self._ask()
+        except (TimeoutError, EngineError, LinkLost):
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""Everything at once on one machine: PostgreSQL, two API processes, two media processes, two workers.
+"""Everything at once on one machine: PostgreSQL, an object store, two API, two media processes, two workers.
 
 `make cluster` starts it for a look around; tests start it as their server.
 """
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.product.databases import databases
 from tests.product.process import START_PATIENCE_S, Server
+from tests.product.s3 import ObjectStore, object_store
 
 API_PROCESSES = 2
 _WORKERS = 2
@@ -23,17 +24,31 @@ _WORKERS = 2
 class Cluster(Server):
     """`spaces serve --processes 2`, and what stands beside it. Rows are in PostgreSQL whatever else is chosen."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
-        """As Server; the database is made and migrated."""
-        super().__init__(folder, SPACES_PROCESSES=str(API_PROCESSES), **environment)
+    def __init__(self, folder: Path, store: ObjectStore, **environment: str) -> None:
+        """As Server; the database is made and migrated, and the store has a bucket for it."""
+        self.store, self.bucket = store, store.bucket()
+        kept = {f"SPACES_{name.upper()}": str(value) for name, value in store.settings(self.bucket).items()}
+        super().__init__(folder, SPACES_PROCESSES=str(API_PROCESSES), **kept, **environment)
         databases.migrated(self.data_dir)
         # What `spaces media` says of itself.
         self.forgive("carrying rooms as second", "waiting for the server", "media process lost")
         self._beside: list[asyncio.subprocess.Process] = []
 
+    @property
+    def second(self) -> int:
+        """The pid of the media process that stands beside the server."""
+        return self._beside[0].pid
+
+    @property
+    def workers(self) -> list[int]:
+        """The pids of the workers that stand beside it."""
+        return [process.pid for process in self._beside[1:]]
+
     async def start(self, **environment: str) -> float:
-        """Return once every process is there; the seconds that the server took."""
+        """Return once every process is there; the seconds that the server took. Those beside it outlive it."""
         took_s = await super().start(**environment)
+        if self._beside:
+            return took_s
         for words in (("media", "--name", "second"), *[("worker",)] * _WORKERS):
             with (self.folder / "server.err").open("ab") as errors:
                 self._beside.append(await self.command_into(errors, *words, **environment))
@@ -62,15 +77,16 @@ class Cluster(Server):
         self._beside = []
 
 
-async def _until_stopped(console: Console, folder: Path) -> None:
+async def _until_stopped(console: Console, folder: Path, store: ObjectStore) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    cluster = Cluster(folder, SPACES_RATE_LIMIT_ENABLED="true", SPACES_PASSWORD_HASH_MIB="64")
+    cluster = Cluster(folder, store, SPACES_RATE_LIMIT_ENABLED="true", SPACES_PASSWORD_HASH_MIB="64")
     try:
         await cluster.start()
         console.print(
-            f"Serving on {cluster.url} by two API processes, two media processes, two workers and PostgreSQL."
+            f"Serving on {cluster.url} by two API processes, two media processes and two workers,"
+            " with PostgreSQL and an object store."
         )
         console.print(f"Files and logs are in {folder}; all of it goes with Ctrl-C.")
         await stop.wait()
@@ -82,9 +98,10 @@ async def _until_stopped(console: Console, folder: Path) -> None:
 def main() -> int:
     """Run a cluster until Ctrl-C."""
     console = Console()
-    with databases.on("postgres"), tempfile.TemporaryDirectory(prefix="spaces-cluster-") as folder:
+    scratch = tempfile.TemporaryDirectory(prefix="spaces-cluster-")
+    with databases.on("postgres"), object_store() as store, scratch as folder:
         try:
-            asyncio.run(_until_stopped(console, Path(folder)))
+            asyncio.run(_until_stopped(console, Path(folder), store))
         finally:
             databases.close()
     return 0

@@ -15,6 +15,7 @@ from tests.media.publisher import tone
 from tests.product.cluster import Cluster
 from tests.product.databases import databases
 from tests.product.process import ServedTown
+from tests.product.s3 import ObjectStore
 from tests.product.test_conversation import (
     test_muting_is_told_and_takes_effect_on_the_server,
     test_two_people_hear_each_other_and_not_themselves,
@@ -50,11 +51,13 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def cluster(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(
+    database: str, _store: ObjectStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     """One for all of them, kept by a loop of its own; it has complained of nothing."""
     assert database == "postgres"
     folder = tmp_path_factory.mktemp("cluster")
-    found = Cluster(folder)
+    found = Cluster(folder, _store)
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever)
     thread.start()
