@@ -31,6 +31,14 @@ def tone_level_db(signal: Signal, *, frequency_hz: float, reference: float) -> f
     return 20 * float(np.log10(max(found, 1e-9) / reference))
 
 
+def steady_level_db(signal: Signal, *, frequency_hz: float, reference: float) -> float:
+    """The middle of its levels over each 0.1 s: a late packet on a busy machine lowers one of them."""
+    size = SAMPLE_RATE_HZ // 10
+    pieces = [signal[at : at + size] for at in range(0, len(signal) - size + 1, size)]
+    levels = [tone_level_db(piece, frequency_hz=frequency_hz, reference=reference) for piece in pieces]
+    return float(np.median(levels))
+
+
 def place_of(piece: Signal, *, within: Signal) -> tuple[int, float]:
     """Where a piece begins in a signal, and the normalised correlation there."""
     scores = correlate(within, piece, mode="valid", method="fft")

@@ -39,7 +39,7 @@ from media.playlist import PROGRAMME, read_index
 from tests.media.engines import ENGINES
 from tests.media.hearer import Hearer
 from tests.media.publisher import Publisher, tone
-from tests.media.sound import decode, tone_level_db
+from tests.media.sound import decode, steady_level_db, tone_level_db
 from tests.media.test_offer import AUDIO, HEAD
 
 Told = TypeVar("Told", bound=EngineEvent)
@@ -263,7 +263,7 @@ async def test_what_is_said_is_recorded_and_told_once_it_is_on_disk(stage: Stage
     assert read_index(folder).ended
     sound = decode(folder / PROGRAMME)
     assert len(sound) / 48 == pytest.approx(facts.duration_ms, abs=50)
-    assert abs(tone_level_db(sound[24_000:96_000], frequency_hz=440, reference=0.2)) < 1
+    assert abs(steady_level_db(sound[24_000:96_000], frequency_hz=440, reference=0.2)) < 1
     states = [one.state for one in stage.told(RecorderChanged)]
     assert states[:2] == [RecorderState.STARTING, RecorderState.RECORDING]
     durations = [0, *(one.facts.duration_ms for one in stage.told(RecorderProgress))]
@@ -294,7 +294,7 @@ async def test_a_recording_waits_for_the_next_who_speaks_and_tells_the_hole(stag
     hole = sound[(gap.start_ms + 200) * 48 : (gap.end_ms - 200) * 48]
     assert len(hole) > 0
     assert np.abs(hole).max() < 0.01
-    assert abs(tone_level_db(sound[-24_000:-4800], frequency_hz=1000, reference=0.2)) < 1
+    assert abs(steady_level_db(sound[-24_000:-4800], frequency_hz=1000, reference=0.2)) < 1
 
 
 @pytest.mark.long
@@ -378,7 +378,7 @@ async def test_an_unrecorded_room_is_heard_from_memory_and_reaches_no_file(stage
     piece = await engine.live_fragment(space_id, window.fragments[1].sequence)
     assert init is not None
     assert piece is not None
-    assert abs(tone_level_db(decode(init + piece), frequency_hz=440, reference=0.2)) < 1
+    assert abs(steady_level_db(decode(init + piece), frequency_hz=440, reference=0.2)) < 1
     last = window.fragments[-1]
     parts = [await engine.live_part(space_id, last.sequence, number) for number in range(len(last.parts_ms))]
     assert b"".join(part or b"" for part in parts) == await engine.live_fragment(space_id, last.sequence)

@@ -28,7 +28,7 @@ from media.ice import IceConfig
 from media.local import LocalEngine
 from media.playlist import PROGRAMME
 from tests.media.publisher import Publisher, tone
-from tests.media.sound import decode, noise, place_of, tone_level_db
+from tests.media.sound import decode, noise, place_of, steady_level_db
 from tests.media.test_offer import AUDIO, HEAD
 from tests.product.player import level_of_tone
 
@@ -118,7 +118,7 @@ async def test_three_tones_by_whip_are_in_the_programme_with_level_and_length(
     together = slice(int((length_s - 3 + 0.4) * 48_000), 120_000)
     sound = decode(tmp_path / "r" / PROGRAMME)[together]
     for frequency_hz in TONES_HZ:
-        assert abs(tone_level_db(sound, frequency_hz=frequency_hz, reference=0.2)) < 1
+        assert abs(steady_level_db(sound, frequency_hz=frequency_hz, reference=0.2)) < 1
     events = await listener.stop()
     states = [event.state for event in events if isinstance(event, RecorderChanged)]
     assert states[:2] == [RecorderState.STARTING, RecorderState.RECORDING]
@@ -213,7 +213,7 @@ async def test_an_unrecorded_room_is_heard_from_memory(engine: LocalEngine, tmp_
     piece = await engine.live_fragment("s", window.fragments[1].sequence)
     assert init is not None
     assert piece is not None
-    assert abs(tone_level_db(decode(init + piece), frequency_hz=440, reference=0.2)) < 1
+    assert abs(steady_level_db(decode(init + piece), frequency_hz=440, reference=0.2)) < 1
     await publisher.close()
 
 
