@@ -43,10 +43,12 @@ cluster: setup ## two API processes, two media processes, two workers, PostgreSQ
 chaos: setup ## stop PostgreSQL, the store and an API process for half a minute each under load: nothing is lost
 	@SPACES_CHAOS_S=30 $(BIN)/pytest -rs -s -m long -o faulthandler_timeout=1200 tests/product/test_chaos.py $(ARGS)
 
+WORKERS ?= 3
+
 .PHONY: test
 test: setup ## set up and run the tests; says which parts are skipped, and why
 # Some tests last as long as what is said in them: three workers keep two cores busy.
-	@$(BIN)/pytest -rs -n 3 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -rs -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: test-client
 test-client: setup ## the browser client in Chromium and WebKit, one test after the other; some five minutes

@@ -74,7 +74,8 @@ async def assert_recorded_with_one_gap(
     assert broke_off_s - most_lost_s <= gap["startMs"] / 1000 <= broke_off_s + 0.1
     programme = await play(town, recording["playback"]["url"])
     back_s, _ = place_of_tone(programme, frequency_hz=880, level=0.2)
-    assert back_s == pytest.approx(gap["endMs"] / 1000, abs=0.3)
+    # The first packets of whoever comes back may be late on a busy machine.
+    assert -0.3 <= back_s - gap["endMs"] / 1000 <= 1.0
 
 
 async def come_back(host: Person, space_id: str) -> None:
