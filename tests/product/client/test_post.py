@@ -1,6 +1,7 @@
 """What concerns somebody is shown by their device: asked for on a page, pushed by the server, shown by the worker."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,14 @@ async def test_an_invitation_and_a_reminder_reach_the_device_of_who_wants_them(t
             await post(town)
             sent = device.read((await pushes.next()).body)
             message = {"origin": town.url, "registrationId": worker, "data": json.dumps(sent)}
-            await wire.send("ServiceWorker.deliverPushMessage", message)
             wanted = [sent["message"], sent["url"]]
             async with asyncio.timeout(PATIENCE_MS / 1000):
-                while wanted not in await page.evaluate(_SHOWN):
+                for moment in itertools.count():
+                    # DevTools loses what comes while a worker ends; the same message twice is shown once, by its tag.
+                    if moment % 40 == 0:
+                        await wire.send("ServiceWorker.deliverPushMessage", message)
+                    if wanted in await page.evaluate(_SHOWN):
+                        break
                     await asyncio.sleep(0.05)
             return sent["kind"], sent["url"]
 
