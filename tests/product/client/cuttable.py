@@ -27,7 +27,7 @@ class Road:
         self.dropped = 0
         self._open = asyncio.Event()
         self._open.set()
-        self._ends: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
         self._relays: list[asyncio.DatagramTransport] = []
 
     @property
@@ -48,17 +48,20 @@ class Road:
         """What waits in streams goes on; lost packets stay lost."""
         self._open.set()
 
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One TCP connection from a browser."""
-        self._ends.add(writer)
+        task = asyncio.create_task(self._carry(reader, writer))
+        self._carrying.add(task)
+        task.add_done_callback(self._carrying.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
+            await asyncio.gather(self._pass(reader, back, asks=True), self._pass(there, writer))
         except OSError:
-            self._ends.discard(writer)
-            writer.close()
-            return
-        self._ends.add(back)
-        await asyncio.gather(self._pass(reader, back, asks=True), self._pass(there, writer))
+            pass
+        finally:
+            await _close(writer)
 
     async def _pass(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, asks: bool = False
@@ -73,10 +76,7 @@ class Road:
         except OSError:
             pass
         finally:
-            sink.close()
-            with contextlib.suppress(OSError):
-                await sink.wait_closed()
-            self._ends.discard(sink)
+            await _close(sink)
 
     async def lead(self, context: BrowserContext) -> None:
         """Let the WebRTC of a browser's pages go this way too."""
@@ -114,11 +114,16 @@ class Road:
         """Leave nothing open."""
         for relay in self._relays:
             relay.close()
-        self.mend()
-        for end in list(self._ends):
-            end.close()
-            with contextlib.suppress(OSError):
-                await end.wait_closed()
+        # Also one that has only just come, and is still looking for the server.
+        for task in self._carrying:
+            task.cancel()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 class _Relay(asyncio.DatagramProtocol):
