@@ -1,7 +1,7 @@
 // One's own name, words and picture, and what the 'Record Space' switch begins with.
 import { useState } from "preact/hooks";
 import { MeDocument, UpdateAccountDocument } from "../documents";
-import { Dialog } from "../parts/dialog";
+import { Dialog, FormEnd } from "../parts/dialog";
 import { useLoaded } from "../parts/load";
 import { say } from "../parts/said";
 import { Failed } from "../parts/states";
@@ -82,19 +82,7 @@ function Form({ before, onClose, done }: { before: Facts; onClose: () => void; d
         <input type="checkbox" checked={records} onChange={(event) => setRecords(event.currentTarget.checked)} />
         Record my Spaces, unless I switch it off
       </label>
-      {problem !== "" && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
-      <div class="row end">
-        <button class="button" type="button" onClick={onClose}>
-          Cancel
-        </button>
-        <button class="button primary" disabled={isSending}>
-          Save
-        </button>
-      </div>
+      <FormEnd send="Save" problem={problem} isSending={isSending} onClose={onClose} />
     </form>
   );
 }

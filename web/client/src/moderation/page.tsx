@@ -12,7 +12,7 @@ import {
   type ReviewDecision,
 } from "../documents";
 import { Avatar } from "../parts/avatar";
-import { Dialog } from "../parts/dialog";
+import { Dialog, FormEnd } from "../parts/dialog";
 import { Icon } from "../parts/icons";
 import { useLoaded, usePaged } from "../parts/load";
 import { More } from "../parts/more";
@@ -214,12 +214,7 @@ function Reason({ act, recording, done, onClose }: { act: Act; recording: CaseFr
           Why
           <textarea rows={4} required maxLength={2000} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
         </label>
-        <div class="row end">
-          <button class="button" type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button class={`button ${danger ? "danger" : "primary"}`}>{label}</button>
-        </div>
+        <FormEnd send={label} danger={danger} onClose={onClose} />
       </form>
     </Dialog>
   );

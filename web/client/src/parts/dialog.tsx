@@ -35,3 +35,24 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
     </dialog>
   );
 }
+
+/** How a form ends: what went wrong, a way out, and the button that sends it. */
+export function FormEnd(props: { send: string; onClose: () => void; problem?: string; isSending?: boolean; danger?: boolean | undefined }) {
+  return (
+    <>
+      {props.problem && (
+        <p class="problem" role="alert">
+          {props.problem}
+        </p>
+      )}
+      <div class="row end">
+        <button class="button" type="button" onClick={props.onClose}>
+          Cancel
+        </button>
+        <button class={`button ${props.danger ? "danger" : "primary"}`} disabled={props.isSending}>
+          {props.send}
+        </button>
+      </div>
+    </>
+  );
+}

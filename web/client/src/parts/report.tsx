@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { ReportDocument, type ReportCategory } from "../documents";
 import { tell } from "../wire/client";
-import { Dialog } from "./dialog";
+import { Dialog, FormEnd } from "./dialog";
 import { say } from "./said";
 
 const CATEGORIES: [ReportCategory, string][] = [
@@ -46,17 +46,7 @@ export function ReportDialog({ subjectId, what, onClose }: { subjectId: string; 
           In your words
           <textarea rows={4} required maxLength={2000} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
         </label>
-        {problem !== "" && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
-        <div class="row end">
-          <button class="button" type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button class="button danger">Report</button>
-        </div>
+        <FormEnd send="Report" problem={problem} danger onClose={onClose} />
       </form>
     </Dialog>
   );

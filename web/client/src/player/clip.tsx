@@ -1,7 +1,7 @@
 // A clip: at most half a minute of a recording, with a card of its own.
 import { useState } from "preact/hooks";
 import { CreateClipDocument } from "../documents";
-import { Dialog } from "../parts/dialog";
+import { Dialog, FormEnd } from "../parts/dialog";
 import { PlayIcon } from "../parts/icons";
 import { say } from "../parts/said";
 import { clock, length } from "../parts/times";
@@ -95,19 +95,7 @@ export function ClipDialog({ track, atMs, onClose }: { track: player.Track; atMs
           Comment
           <textarea rows={2} maxLength={1000} value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
         </label>
-        {problem !== "" && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
-        <div class="row end">
-          <button class="button" type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button class="button primary" disabled={isSending}>
-            Cut the clip
-          </button>
-        </div>
+        <FormEnd send="Cut the clip" problem={problem} isSending={isSending} onClose={onClose} />
       </form>
     </Dialog>
   );

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { ShareRecordingDocument, ShareSpaceDocument } from "../documents";
-import { Dialog } from "../parts/dialog";
+import { Dialog, FormEnd } from "../parts/dialog";
 import { say } from "../parts/said";
 import { clock } from "../parts/times";
 import { signInFirst } from "../router";
@@ -74,19 +74,7 @@ export function ShareDialog({ title, onClose, recordingId, spaceId, startMs = 0,
             Start at {clock(startMs)}
           </label>
         )}
-        {problem !== "" && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
-        <div class="row end">
-          <button class="button" type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button class="button primary" disabled={isSending}>
-            Share
-          </button>
-        </div>
+        <FormEnd send="Share" problem={problem} isSending={isSending} onClose={onClose} />
       </form>
     </Dialog>
   );
