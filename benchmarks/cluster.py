@@ -16,7 +16,8 @@ from unittest.mock import patch
 
 import httpx
 
-from benchmarks.fanout import _LOUD, ONE, _free_port, _Hearers, _hearers, _House, _process, _until, cpu_ns
+from benchmarks.asked import cpu_ns
+from benchmarks.fanout import _LOUD, ONE, _free_port, _Hearers, _hearers, _House, _process, _until
 from benchmarks.timeline_town import DOCUMENT, VARIABLES
 from tests.product import postgres
 from tests.product.postgres import Postgres

@@ -24,6 +24,8 @@ from typing import Any
 import httpx
 import orjson
 
+from benchmarks.asked import cpu_ns
+
 SIZES = (1_000, 2_000, 5_000)
 MIXED = (2_000, 5_000)
 # Enough for a median that holds still, and for a second of CPU time.
@@ -196,12 +198,6 @@ async def _measure(
         "p99_ms": round(took_ms[int(len(took_ms) * 0.99)], 1),
         "message_bytes": len(text),
     }
-
-
-def cpu_ns(pid: int) -> int:
-    """User and system time of a process since its start, all threads."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
 
 
 def memory_bytes(pid: int) -> int:

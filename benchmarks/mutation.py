@@ -6,10 +6,8 @@ some rounds. Each has a database of its own that was filled alike. The time of P
 """
 
 import asyncio
-import http.client
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 import orjson
 
 from benchmarks import timeline
+from benchmarks.asked import Asked
 from tests.product.town import free_port
 
 ROUNDS, OPERATIONS, WARM = 7, 100, 30
@@ -31,36 +30,20 @@ _SHARE = """mutation Share($input: ShareSpaceInput!) {
 _CREATE = """mutation { createSpace(input: {title: "A talk"}) { space { id } errors { message } } }"""
 
 
-class Served:
-    """A server in a process of its own, one connection to it, and Spaces to write to."""
+class Served(Asked):
+    """A server, and Spaces to write to."""
 
     def __init__(self, kind: str, folder: Path, url: str, token: str) -> None:
         port = free_port()
         module, *arguments = _MODULES[kind]
         command = [sys.executable, "-m", module, *arguments, str(folder), str(port), url]
-        self._token, self._number = token, 0
+        super().__init__(command, port=port, token=token)
+        self._number = 0
         self.spaces: list[str] = []
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self._link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-
-    def wait(self) -> None:
-        """Return once it listens."""
-        while self._process.poll() is None:
-            try:
-                self._link.connect()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                self._link.close()
-                return
-        raise RuntimeError("a server did not start")
 
     def ask(self, document: str, **given: Any) -> Any:
         """The data of one operation."""
-        body = orjson.dumps({"query": document, "variables": {"input": given}})
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        self._link.request("POST", "/graphql", body, headers)
-        (payload,) = orjson.loads(self._link.getresponse().read())["data"].values()
+        (payload,) = orjson.loads(self.send(document, {"input": given}))["data"].values()
         assert not payload["errors"], payload
         return payload
 
@@ -75,24 +58,6 @@ class Served:
         """A share of the second Space."""
         self._number += 1
         return self.ask(_SHARE, spaceId=self.spaces[1], comment=f"Listen to this, {self._number}")
-
-    def cpu_us(self, work: Callable[[], Any], operations: int) -> float:
-        """Processor time per operation, in µs."""
-        self._link.close()  # it may have been idle for too long
-        before = self._spent_us()
-        for _ in range(operations):
-            work()
-        return (self._spent_us() - before) / operations
-
-    def _spent_us(self) -> float:
-        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000
-
-    def end(self) -> None:
-        """End the process."""
-        self._link.close()
-        self._process.terminate()
-        self._process.wait(10)
 
 
 def _measure(servers: dict[str, Served], rounds: int) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from benchmarks.asked import cpu_ns
 from benchmarks.served import Server
 from benchmarks.timeline_town import fill
 from media.mp4 import FRAGMENT_FRAMES, Fragment
@@ -76,11 +77,6 @@ def _write(folder: Path) -> None:
         (folder / PROGRAMME).write_bytes(noise.read(INIT_BYTES + FRAGMENTS * FRAGMENT_BYTES))
     playlist = render_index(fragments, init_bytes=INIT_BYTES, started_at_ms=None, ended=True)
     (folder / PLAYLIST).write_text(playlist)
-
-
-def _spent_us(pid: int) -> float:
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1000
 
 
 def _only_child(pid: int) -> int:
@@ -146,8 +142,8 @@ async def _front(stack: AsyncExitStack, place: Place, *, plain: bool = False) ->
     worker = _only_child(proxy.pid)
     if plain:
         file = next(place.recordings.glob(f"*/{PROGRAMME}")).relative_to(place.recordings)
-        return Way(port, f"/plain/{file}", lambda: _spent_us(worker))
-    return Way(front, place.path, lambda: _spent_us(worker) + place.cpu_us())
+        return Way(port, f"/plain/{file}", lambda: cpu_ns(worker) / 1000)
+    return Way(front, place.path, lambda: cpu_ns(worker) / 1000 + place.cpu_us())
 
 
 def _measure(ways: dict[str, Way], rounds: int) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.asked import cpu_ns
 from benchmarks.crowd import Peer
 from media import journal
 from media.control import RemoteEngine
@@ -77,8 +78,7 @@ class Studio:
 
     def cpu_ms(self) -> float:
         """CPU time of every thread since its start."""
-        threads = Path(f"/proc/{self._pid}/task").iterdir()
-        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
+        return cpu_ns(self._pid) / 1e6
 
     async def load_ms_per_s(self) -> float:
         """CPU per second, over the next seconds."""

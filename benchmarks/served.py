@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.asked import cpu_ns
+
 PATIENCE_S = 60.0
 _ROOT = Path(__file__).parent.parent
 
@@ -77,8 +79,7 @@ class Server:
 
     def own_cpu_ms(self) -> float:
         """Of the server alone, without its media process."""
-        threads = Path(f"/proc/{self._pids[0]}/task").iterdir()
-        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
+        return cpu_ns(self._pids[0]) / 1e6
 
     def kernel_drops(self) -> int:
         """Datagrams that the kernel threw away because the media process did not read in time."""

@@ -7,15 +7,11 @@ The database of PostgreSQL is another process, whose time is not counted for any
 """
 
 import asyncio
-import http.client
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +19,11 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+from benchmarks.asked import Asked
 from benchmarks.timeline_town import DOCUMENT, VARIABLES
 from tests.product import postgres
 from tests.product.postgres import Postgres
+from tests.product.town import free_port
 
 ROUNDS, OPERATIONS, SLOW_OPERATIONS, WARM = 7, 300, 60, 60
 OURS, HAND, STOCK, NODE, ORDINARY = "compiled", "by_hand", "stock_strawberry", "mercurius", "ordinary"
@@ -36,62 +34,28 @@ LIMITS = {
 # Introspection has no plan, so all of the document falls back to the ordinary executor.
 FALLBACK = DOCUMENT.removesuffix("}") + ' __type(name: "Query") { name } }'
 _HERE = Path(__file__).parent / "node"
-_TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
-class Served:
-    """A server in a process of its own, and one connection to it."""
+class Served(Asked):
+    """A server, and the timeline as it is asked for."""
 
     def __init__(self, kind: str, folder: Path, url: str, token: str) -> None:
-        self.kind, self._token = kind, token
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         command = [sys.executable, "-m", "benchmarks.timeline_servers", kind, str(folder), str(port), url]
         if kind == NODE:
             keys = folder / "keys" / "links.key"
             database = url or str(folder / "spaces.sqlite3")
             command = ["node", str(_HERE / "timeline.mjs"), str(port), database, str(keys)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self._link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        self._wait()
+        super().__init__(command, port=port, token=token)
+        self.wait()
 
-    def _wait(self) -> None:
-        while self._process.poll() is None:
-            try:
-                self._link.connect()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                self._link.close()  # it would be idle for too long
-                return
-        raise RuntimeError(f"{self.kind} did not start")
-
-    def ask(self, document: str = DOCUMENT) -> Any:
+    def ask(self, document: str = DOCUMENT) -> bytes:
         """The answer to one operation."""
-        body = json.dumps({"query": document, "variables": VARIABLES}).encode()
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        self._link.request("POST", "/graphql", body, headers)
-        return self._link.getresponse().read()
+        return self.send(document, VARIABLES)
 
-    def cpu_us(self, documents: Iterator[str], operations: int) -> float:
-        """Processor time per operation, in µs."""
-        self._link.close()  # it may have been idle for too long
-        before = self._spent()
-        for _ in range(operations):
-            self.ask(next(documents))
-        return (self._spent() - before) / operations
-
-    def _spent(self) -> float:
-        # The scheduler counts in ns; the ticks of `stat` are too coarse for a short round.
-        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000
-
-    def end(self) -> None:
-        """End the process."""
-        self._link.close()
-        self._process.terminate()
-        self._process.wait(10)
+    def read_us(self, documents: Iterator[str], operations: int) -> float:
+        """Processor time per document, in µs."""
+        return self.cpu_us(lambda: self.ask(next(documents)), operations)
 
 
 def _same(document: str = DOCUMENT) -> Iterator[str]:
@@ -150,16 +114,18 @@ def _rounds(servers: dict[str, Served], rounds: int) -> dict[str, list[float]]:
     spent: dict[str, list[float]] = {}
     fresh = {kind: _fresh("Fresh") for kind in (OURS, ORDINARY)}
     for server in servers.values():
-        server.cpu_us(_same(), WARM)
+        server.read_us(_same(), WARM)
     for _ in range(rounds):
         for kind, server in servers.items():
             slow = kind in {STOCK, ORDINARY}
-            spent.setdefault(kind, []).append(server.cpu_us(_same(), SLOW_OPERATIONS if slow else OPERATIONS))
+            spent.setdefault(kind, []).append(
+                server.read_us(_same(), SLOW_OPERATIONS if slow else OPERATIONS)
+            )
         for kind, documents in fresh.items():
             found = spent.setdefault(f"{kind} fallback", [])
-            found.append(servers[kind].cpu_us(_same(FALLBACK), SLOW_OPERATIONS))
+            found.append(servers[kind].read_us(_same(FALLBACK), SLOW_OPERATIONS))
             found = spent.setdefault(f"{kind} first seen", [])
-            found.append(servers[kind].cpu_us(documents, SLOW_OPERATIONS))
+            found.append(servers[kind].read_us(documents, SLOW_OPERATIONS))
     return spent
 
 
