@@ -16,7 +16,6 @@ from contextlib import suppress
 from media import journal
 from media.disk import cause_of
 from media.elapsed import Moment, Timekeeper, this_moment
-from media.encoder import AacEncoder
 from media.engine import (
     EngineEvent,
     GapCause,
@@ -27,14 +26,14 @@ from media.engine import (
 )
 from media.gaps import GapBook
 from media.journal import Spoke
-from media.mp4 import FRAGMENT_FRAMES, FRAME_SAMPLES, PART_FRAMES
+from media.mp4 import FRAME_SAMPLES
 from media.opus import SAMPLE_RATE_HZ, Pcm
 from media.playlist import frames_to_ms
+from media.programme import Programme
 from media.repair import Repaired
 from media.store import RecordingStore
 from media.tracks import Tracks
 from media.voice import TICK_SAMPLES
-from media.waveform import PeakMeter
 from media.writer import DiskWriter, Hooks, InThread, Job
 
 log = logging.getLogger(__name__)
@@ -65,12 +64,6 @@ class Recorder:
         self._now_ms = now_ms
         self._in_thread = in_thread
         self._time = Timekeeper(moment or (lambda: this_moment(wall_ms=now_ms())))
-        self._encoder = AacEncoder()
-        self._meter = PeakMeter()
-        self._tracks = Tracks()
-        self._frames: list[bytes] = []
-        self._cut_frames = 0
-        self._position_samples = 0
         self._started_at_ms: int | None = None
         self._tick_ns = 0
         self._retry_ns = 0
@@ -84,6 +77,8 @@ class Recorder:
             failed=self._fail,
         )
         self._disk = DiskWriter(store, in_thread=in_thread, hooks=hooks)
+        self._tracks = Tracks()
+        self._programme = Programme(store, self._tracks, self._disk.put)
         self._told_state: RecorderState | None = None
         self.state = RecorderState.STARTING
         self.reason: str | None = None
@@ -114,10 +109,8 @@ class Recorder:
         self._time.anchor = repaired.journal.anchor
         self._gaps = GapBook(repaired.journal)
         self.has_failed = self.has_failed or self._gaps.any_by_disk
-        self._position_samples = repaired.scan.frames * FRAME_SAMPLES
         self._tracks = Tracks(repaired.tracks)
-        self._encoder, self._cut_frames = AacEncoder(), 0
-        self._meter = PeakMeter(position_samples=self._position_samples)
+        self._programme = Programme(self._store, self._tracks, self._disk.put, frames=repaired.scan.frames)
         self.state, self.reason = RecorderState.STARTING, None
         self._disk.resume()
         if self._started_at_ms is not None:
@@ -132,7 +125,7 @@ class Recorder:
     @property
     def position_ms(self) -> int:
         """Where the next sound goes, in ms since the first audio."""
-        return self._position_samples * 1000 // SAMPLE_RATE_HZ
+        return self._programme.position_ms
 
     @property
     def _reached_ms(self) -> int:
@@ -215,7 +208,7 @@ class Recorder:
         self._journal(journal.clocks(self._time.mark(self.position_ms)))
 
     def _interrupt(self, cause: GapCause) -> None:
-        self._flush()
+        self._programme.flush()
         self._begin_gap(cause, state=RecorderState.INTERRUPTED)
         self.state = RecorderState.INTERRUPTED
 
@@ -226,10 +219,10 @@ class Recorder:
 
     def _resume(self, *, tick_ns: int) -> None:
         """Fill what was missed, so that every position stays the time since the first audio."""
-        missed = self._expected_samples(tick_ns) - self._position_samples
+        missed = self._expected_samples(tick_ns) - self._programme.samples
         frames = max(0, missed) // FRAME_SAMPLES
         if frames:
-            self._fill(frames)
+            self._programme.fill(frames)
         self._end_gap(self.position_ms, state=RecorderState.RECORDING)
         self._keep_clocks()
         self.state = RecorderState.RECORDING
@@ -239,76 +232,21 @@ class Recorder:
         self._journal(journal.gap_ended(position_ms=position_ms, at_ms=self._now_ms()), state=state)
 
     def _expected_samples(self, tick_ns: int) -> int:
-        written_ms = -(-self._position_samples * 1000 // SAMPLE_RATE_HZ)
+        written_ms = -(-self._programme.samples * 1000 // SAMPLE_RATE_HZ)
         passed_ns = self._time.passed_ns(tick_ns, started_at_ms=self._started_at_ms, written_ms=written_ms)
         return passed_ns * (SAMPLE_RATE_HZ // 1000) // 1_000_000
 
     def _put(self, block: Pcm | None, *, tick_ns: int, samples: int) -> None:
-        lag = self._expected_samples(tick_ns) - self._position_samples
+        lag = self._expected_samples(tick_ns) - self._programme.samples
         if lag >= _SMALL_LAG_SAMPLES:
-            self._flush()
-            self._fill(lag // FRAME_SAMPLES)
+            self._programme.flush()
+            self._programme.fill(lag // FRAME_SAMPLES)
             lag %= FRAME_SAMPLES
         if lag > 0:
-            self._encode(None, samples=lag)
+            self._programme.add(None, samples=lag)
         elif lag < 0:  # rounding up to a whole frame put us ahead
             block = block[-lag:] if block is not None else None
-        self._encode(block, samples=samples + min(lag, 0))
-
-    def _encode(self, block: Pcm | None, *, samples: int) -> None:
-        if samples <= 0:
-            return
-        if block is None:
-            self._meter.add_silence(samples)
-        else:
-            self._meter.add(block)
-        self._position_samples += samples
-        wanted = PART_FRAMES - len(self._frames)
-        self._frames += self._encoder.push(block, samples=samples, wanted=wanted)
-        while len(self._frames) >= PART_FRAMES:
-            self._cut()
-
-    def _flush(self) -> None:
-        """Close the open fragment now."""
-        self._frames += self._encoder.drain()
-        padding = -self._position_samples % FRAME_SAMPLES
-        self._meter.add_silence(padding)
-        self._position_samples += padding
-        while self._frames:
-            self._cut()
-        self._keep()
-
-    def _cut(self) -> None:
-        """A part: who listens live can have it from now on."""
-        frames = self._frames[:PART_FRAMES]
-        del self._frames[:PART_FRAMES]
-        self._queue(lambda: self._store.append(frames))
-        self._cut_frames += len(frames)
-        if self._cut_frames >= FRAGMENT_FRAMES:
-            self._keep()
-
-    def _keep(self) -> None:
-        """A fragment is complete, with all that belongs to it."""
-        frames, self._cut_frames = self._cut_frames, 0
-        peaks, pages = self._meter.take(), self._tracks.take()
-
-        def keep() -> None:
-            self._store.end_fragment()
-            self._store.append_peaks(peaks)
-            self._store.append_tracks(pages)
-
-        self._queue(keep, frames=frames)
-
-    def _fill(self, frames: int) -> None:
-        self._meter.add_silence(frames * FRAME_SAMPLES)
-        self._position_samples += frames * FRAME_SAMPLES
-        peaks = self._meter.take()
-
-        def append() -> None:
-            self._store.append_silence(frames)
-            self._store.append_peaks(peaks)
-
-        self._queue(append, frames=frames)
+        self._programme.add(block, samples=samples + min(lag, 0))
 
     # --- the end ---
 
@@ -316,7 +254,7 @@ class Recorder:
         """Flush, ENDLIST, close. Only what is not yet on disk takes time."""
         if not self._closed:
             if self.state is RecorderState.RECORDING:
-                self._flush()
+                self._programme.flush()
             can_write = self.state is not RecorderState.FAILED
             if self._started_at_ms is not None and can_write:
                 self._write_end(tick_ns=tick_ns)
@@ -368,7 +306,7 @@ class Recorder:
         """At the reserve: what is in memory is still written. False when nothing is being recorded."""
         if self.state is not RecorderState.RECORDING:
             return False
-        self._flush()
+        self._programme.flush()
         return True
 
     async def _give_up(self, error: OSError) -> None:
@@ -408,7 +346,7 @@ class Recorder:
         self.reason, self._failed_by = reason, cause
         self._retry_ns = self._tick_ns + _RETRY_NS
         self._disk.stop()
-        self._frames.clear()
+        self._programme.forget()
         if self._started_at_ms is not None:
             self._gaps.cut_back(frames_to_ms(self._store.frames), cause)
         self._emit_failed()
