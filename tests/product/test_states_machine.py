@@ -31,6 +31,7 @@ class Model:
     guest_in: bool = False
     guest_role: str = "LISTENER"
     hand: bool = False
+    renamed: bool = False
     ever_in: set[str] = field(default_factory=set)
     events: int = 1
 
@@ -103,7 +104,8 @@ class Model:
     def _update(self) -> str | None:
         if self.state in {"ENDED", "CANCELED"}:
             return "ALREADY_ENDED"
-        self.events += 1
+        if not self.renamed:
+            self.renamed, self.events = True, self.events + 1
         return None
 
     def _join(self) -> str | None:
