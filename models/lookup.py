@@ -48,6 +48,25 @@ def by_keys(
     return Part(model=model, sql=sql, values=tuple(values), columns=columns)
 
 
+def through(
+    model: type[Model],
+    column: str,
+    part: Part,
+    key: str,
+    *,
+    also: tuple[str, Any] | None = None,
+    columns: Columns | None = None,
+) -> Part:
+    """All rows whose `column` is the `key` of a row of another part, before that is read; `also` as above."""
+    sql = f'SELECT * FROM "{model._meta.db_table}" WHERE "{column}" IN (SELECT p."{key}" FROM ({part.sql}) p)'  # noqa: S608
+    values = part.values
+    if also is not None:
+        name, value = also
+        sql += f' AND "{name}" = {f"${len(values) + 1}" if is_postgres() else "?"}'
+        values = (*values, str(value))
+    return Part(model=model, sql=sql, values=values, columns=columns)
+
+
 def signed_in(token_hash: str) -> tuple[Part, Part]:
     """The session with this token, and its account unless that is deleted."""
     mark = "$1" if is_postgres() else "?"

@@ -19,7 +19,7 @@ from tortoise.queryset import QuerySet
 from models import paging
 from models.columns import Columns
 from models.fields import from_ms, to_ms
-from models.lookup import by_keys
+from models.lookup import by_keys, through
 from models.paging import Order
 from models.timeline_item import TimelineItem
 from models.timeline_page import After, followed_page
@@ -237,6 +237,14 @@ class Rows:
         if also is not None:
             found = found.filter(**dict([also]))
         return replace(part_of(found), columns=columns)
+
+    async def related_through(self, relation: Relation, part: Part, columns: Columns | None) -> Part | None:
+        """What is read for the rows of a part before these are there; None where a rule hides some rows."""
+        visible = await self.visible(relation.model)
+        if visible.children or visible.filters:
+            return None
+        also = None if relation.mine is None else (relation.mine, self._viewer.id)
+        return through(relation.model, relation.column, part, relation.key, also=also, columns=columns)
 
     async def admitted(self, space_id: UUID) -> bool:
         """Whether the viewer may enter this ticketed Space."""

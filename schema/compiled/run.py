@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import dataclasses
-import types
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from graphql.pyutils import Path
 
 from models.columns import Columns
 from models.together import Part, fetch
+from schema.compiled.awaiting import resumed, together
 from schema.compiled.code import assembler, steps_of
 from schema.compiled.leaves import NotCompiled
 from schema.compiled.plan import Attribute, FieldPlan, ObjectPlan, Resolver
@@ -95,6 +95,8 @@ class Run:
         self._context, self._variables, self._facts = context, variables, facts
         self._frames: list[Frame] = []
         self._requests: list[Request] = []
+        # Rows of the level below that came with this one, by the field.
+        self._ahead: dict[int, list[Any]] = {}
         self._waiting: list[Waiting] = []
         self._tasks: dict[asyncio.Task[Any], Callable[[Any], None]] = {}
 
@@ -124,26 +126,29 @@ class Run:
     async def _level(self) -> None:
         """Everything that is asked for now, in one statement as far as it comes from tables."""
         requests, self._requests = self._requests, []
-        parts = [await self._part(request) for request in requests]
-        wanted = [part for part in parts if part is not None]
+        asked = [await self._asked(request) for request in requests]
+        wanted = [part for parts in asked for _, part in parts]
 
         def relate(found: Sequence[list[Any]]) -> None:
             rows = iter(found)
-            for request, part in zip(requests, parts, strict=True):
-                self._relate(request, next(rows) if part is not None else [])
+            for request, parts in zip(requests, asked, strict=True):
+                read = {id(field): next(rows) for field, _ in parts}
+                first = read.pop(id(request.field), [])
+                self._ahead = read
+                self._relate(request, first)
 
         waiting, self._waiting = self._waiting, []
         if not waiting and not self._tasks:
             relate(await fetch(wanted) if wanted else [])
             return
         if len(waiting) == 1 and not requests and not self._tasks:
-            waiting[0].fill(await _together(waiting[0].coroutines))
+            waiting[0].fill(await together(waiting[0].coroutines))
             self._settle(waiting[0])
             return
         if requests:
             self._tasks[asyncio.create_task(self._context.rows.fetch(wanted))] = relate
         for one in waiting:
-            self._tasks[asyncio.create_task(_together(one.coroutines))] = self._filler(one)
+            self._tasks[asyncio.create_task(together(one.coroutines))] = self._filler(one)
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             self._tasks.pop(task)(task.result())
@@ -171,7 +176,7 @@ class Run:
         waiting = Waiting(frame, place, field)
         match source:
             case Relation() | Exists():
-                self._requests.append(Request(frame, place, field, self._keys(frame, source)))
+                self._request(Request(frame, place, field, self._keys(frame, source)))
                 return
             case Computed(function=function):
                 if source.is_async:
@@ -203,7 +208,7 @@ class Run:
             if asyncio.isfuture(awaited):
                 # What a task does that is told of it: others may wait for the same.
                 awaited._asyncio_future_blocking = False
-            waiting.coroutines.append((at, _resumed(coroutine, awaited)))
+            waiting.coroutines.append((at, resumed(coroutine, awaited)))
             values.append(None)
 
     def _resolve(self, waiting: "Waiting") -> None:
@@ -240,9 +245,33 @@ class Run:
         found = [getattr(one, relation.key) for one in frame.objects]
         return [None if key is None else str(key) for key in found]
 
+    def _request(self, request: "Request") -> None:
+        rows = self._ahead.pop(id(request.field), None)
+        if rows is None:
+            self._requests.append(request)
+        else:
+            self._relate(request, rows)
+
+    async def _asked(self, request: "Request") -> list[tuple[FieldPlan, Part]]:
+        """What is read for a request: its rows, and as far as their columns say it, what their fields relate to."""
+        part = await self._part(request)
+        if part is None:
+            return []
+        found = [(request.field, part)]
+        plans = request.field.objects.plans.values() if request.field.objects is not None else ()
+        for field in (one for plan in plans for one in steps_of(plan)):
+            relation = _relation(field)
+            if relation is None or (relation.mine is not None and self._context.viewer.id is None):
+                continue
+            ahead = await self._context.rows.related_through(relation, part, field.columns)
+            if ahead is not None:
+                found.append((field, ahead))
+        return found
+
     async def _part(self, request: "Request") -> Part | None:
         field = request.field
-        relation = field.source.relation if isinstance(field.source, Exists) else field.source
+        relation = _relation(field)
+        assert relation is not None
         named = {key: None for key in request.keys if key is not None}
         if not named or (relation.mine is not None and self._context.viewer.id is None):
             return None
@@ -250,7 +279,8 @@ class Run:
 
     def _relate(self, request: "Request", rows: list[Any]) -> None:
         frame, place, field, keys = request.frame, request.place, request.field, request.keys
-        relation = field.source.relation if isinstance(field.source, Exists) else field.source
+        relation = _relation(field)
+        assert relation is not None
         if field.columns is not None:
             at = field.columns.names.index(relation.column)
             numbers = {row.raw_[at]: number for number, row in enumerate(rows)}
@@ -306,31 +336,9 @@ class Run:
         return made
 
 
-async def _resumed(coroutine: Any, awaited: Any) -> Any:
-    """What a coroutine gives that has begun, and waits for `awaited`."""
-    try:
-        if asyncio.isfuture(awaited):
-            await asyncio.wait([awaited])
-    except BaseException as error:
-        coroutine.throw(error)
-        raise
-    return await _going_on(coroutine)
-
-
-@types.coroutine
-def _going_on(coroutine: Any) -> Any:
-    return (yield from coroutine)
-
-
-async def _together(coroutines: list[tuple[int, Any]]) -> list[Any]:
-    """What coroutines give. Raises what the first of them raised, when all have ended."""
-    if len(coroutines) == 1:
-        return [await coroutines[0][1]]
-    values = await asyncio.gather(*(one for _, one in coroutines), return_exceptions=True)
-    for value in values:
-        if isinstance(value, BaseException):
-            raise value
-    return values
+def _relation(field: FieldPlan) -> Relation | None:
+    source = field.source.relation if isinstance(field.source, Exists) else field.source
+    return source if isinstance(source, Relation) else None
 
 
 def _flatten(type_: Any, values: list[Any], into: list[Any]) -> None:
