@@ -30,6 +30,23 @@ async def test_every_path_of_the_client_carries_a_policy_without_inline_script(c
         assert "style=" not in answer.text
 
 
+async def test_a_wrong_address_is_a_page_for_browsers_and_an_error_for_programs(
+    city: Town, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(client, "_CLIENT", tmp_path)
+    seen = await city.http.get("/no/such/page", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert seen.status_code == 404
+    assert "Accept" in seen.headers["vary"].split(", ")
+    assert "<h1>There is no such page</h1>" in seen.text
+
+    for told in (
+        await city.http.get("/no/such/page"),
+        await city.http.post("/no", headers={"Accept": "text/html"}),
+    ):
+        assert told.status_code == 404
+        assert told.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
 async def test_built_files_go_compressed_and_are_kept_for_good(city: Town) -> None:
     skip_unless_built()
     (script,) = BUILT.glob("assets/client-*.js")
