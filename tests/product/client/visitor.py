@@ -62,11 +62,12 @@ def skip_unless_built() -> None:
 
 
 @contextlib.asynccontextmanager
-async def chromium(*arguments: str) -> AsyncIterator[Browser]:
-    """A Chromium whose microphone is made up, and which plays without being asked."""
+async def chromium(*arguments: str, without: Sequence[str] = ()) -> AsyncIterator[Browser]:
+    """A Chromium whose microphone is made up, and which plays without being asked; `without` some of our arguments."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=[*ARGUMENTS, *arguments]
+            executable_path=shutil.which("chromium"),
+            args=[*(one for one in ARGUMENTS if one not in without), *arguments],
         )
         try:
             yield browser
