@@ -32,7 +32,7 @@ from services.errors import (
 from services.house import House
 from services.states import move_recording, move_space
 from services.viewers import Viewer
-from services.visibility import visible_space
+from services.visibility import locked_space
 
 # Fields of an update that clients call otherwise.
 _FIELDS = {"speaker_policy": "speakerPolicy", "clips_allowed": "clipsAllowed"}
@@ -57,8 +57,7 @@ class NewSpace:
 async def hosted(change: Change, viewer: Viewer, space_id: UUID) -> Space:
     """The Space, locked, of a viewer who must be its host. Raises NotFound or Forbidden."""
     account = viewer.signed_in()
-    await visible_space(viewer, space_id)
-    space = await change.space(space_id)
+    space = await locked_space(change, viewer, space_id)
     if space.host_id != account.id:
         raise Forbidden("Only the host of the Space can do this.")
     return space
@@ -179,7 +178,7 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
 async def _write(space: Space, changes: dict[str, object], host_handle: str) -> None:
     for name, value in changes.items():
         setattr(space, name, value)
-    await space.save()
+    await space.save(update_fields=list(changes))
     if "title" in changes:
         await search.index(WordKind.SPACE, space.id, space.title, host_handle)
     if "topics" in changes:

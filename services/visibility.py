@@ -20,6 +20,7 @@ from models.ticket import Ticket, TicketStatus
 from models.timeline_item import TimelineItem
 from models.webhook import Webhook
 from models.webhook_delivery import WebhookDelivery
+from services.changes import Change
 from services.errors import NotFound
 from services.retention import status_at
 from services.viewers import Viewer
@@ -135,7 +136,18 @@ RULES = {
 async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
     """The Space, as far as the viewer may see it. Raises NotFound."""
     space = await Space.get_or_none(id=space_id)
-    if space is None or space.host_id in await hidden_from(viewer):
+    if space is None:
+        raise NotFound(path=["spaceId"])
+    return await _seen(viewer, space)
+
+
+async def locked_space(made: Change, viewer: Viewer, space_id: UUID) -> Space:
+    """The same, locked until the commit. Of a block and a change at the same time the block wins."""
+    return await _seen(viewer, await made.space(space_id))
+
+
+async def _seen(viewer: Viewer, space: Space) -> Space:
+    if space.host_id in await hidden_from(viewer):
         raise NotFound(path=["spaceId"])
     return space
 
