@@ -48,6 +48,7 @@ class ClientRoutes:
             Route("/", self.home),
             *(Route(path, self.elsewhere) for path in _PATHS),
             Route("/worker.js", self.worker),
+            Route("/offline", self.offline),
             Mount("/static", GZipMiddleware(_Built(directory=_STATIC, check_dir=False), minimum_size=1000)),
         ]
 
@@ -65,14 +66,18 @@ class ClientRoutes:
             return page(self._pages.site, "client.html", 404)
         return FileResponse(_CLIENT / "worker.js", headers={"Cache-Control": "no-cache"})
 
+    async def offline(self, _request: Request) -> Response:
+        """What the service worker keeps for who is offline."""
+        return self._shell(file="offline.html") or page(self._pages.site, "client.html", 404)
+
     def nowhere(self, _request: Request) -> Response:
         """Whoever came by a wrong address, and can go on from here."""
         found = self._shell(404) or page(self._pages.site, "nowhere.html", 404)
         found.headers["Vary"] = "Accept"
         return found
 
-    def _shell(self, status: int = 200) -> Response | None:
-        if not (_CLIENT / "index.html").exists() or is_under_path(self._pages.site):
+    def _shell(self, status: int = 200, *, file: str = "index.html") -> Response | None:
+        if not (_CLIENT / file).exists() or is_under_path(self._pages.site):
             return None
         headers = {
             "Content-Security-Policy": self._policy,
@@ -81,7 +86,7 @@ class ClientRoutes:
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
             "X-Content-Type-Options": "nosniff",
         }
-        return HTMLResponse(_html(), status, headers=headers)
+        return HTMLResponse(_html(file), status, headers=headers)
 
 
 class Nowhere(BaseRoute):
@@ -112,8 +117,8 @@ class _Built(StaticFiles):
 
 
 @cache
-def _html() -> str:
-    return (_CLIENT / "index.html").read_text()
+def _html(file: str) -> str:
+    return (_CLIENT / file).read_text()
 
 
 def _policy(public_url: str) -> str:

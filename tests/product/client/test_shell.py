@@ -19,7 +19,7 @@ SCRIPT_BYTES = 120_000
 
 async def test_every_path_of_the_client_carries_a_policy_without_inline_script(city: Town) -> None:
     skip_unless_built()
-    for path in ("/", "/sign-in", "/people/mira", "/spaces/x", "/new"):
+    for path in ("/", "/sign-in", "/people/mira", "/spaces/x", "/new", "/offline"):
         answer = await city.http.get(path)
         policy = answer.headers["content-security-policy"]
 
@@ -80,8 +80,10 @@ async def test_without_node_the_api_says_so_and_shows_the_timeline(
 ) -> None:
     monkeypatch.setattr(client, "_CLIENT", tmp_path)
 
-    answers: list[httpx.Response] = [await city.http.get(path) for path in ("/", "/spaces/x", "/worker.js")]
-    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    answers: list[httpx.Response] = [
+        await city.http.get(path) for path in ("/", "/spaces/x", "/worker.js", "/offline")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 404, 404, 404]
     assert all("Node.js 20.19" in answer.text for answer in answers)
     assert "<h1>Timeline</h1>" in answers[0].text
     assert "Node.js" not in (await city.http.get("/timeline")).text
