@@ -331,8 +331,9 @@ async def _keep_attendance(house: House) -> None:
 
 async def cancel(tasks: list[asyncio.Task[None]]) -> None:
     """End tasks; one that ended badly by itself is told."""
+    ended = [task for task in tasks if task.done() and not task.cancelled()]
     for task in tasks:
         task.cancel()
-    for result in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(result, Exception):
-            log.error("a task ended badly", exc_info=result)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        log.error("a task ended badly", exc_info=task.exception())
