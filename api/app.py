@@ -23,7 +23,7 @@ from api.accounts import AccountRoutes
 from api.answers import HANDLERS
 from api.bucket import remembered_bucket
 from api.carriers import carriers_for
-from api.client import ClientRoutes
+from api.client import ClientRoutes, Nowhere
 from api.control import ControlSocket
 from api.door import HouseDoor
 from api.engine import WatchedEngine
@@ -206,6 +206,7 @@ def routes_of(
     indexes = Indexes()
     recorded = MediaRoutes(house, indexes, handed_below=settings.x_accel_path)
     own_pages = pages.Pages(house)
+    client = ClientRoutes(own_pages, settings.public)
     return [
         *graphql_routes(
             build_schema(),
@@ -227,9 +228,10 @@ def routes_of(
         *PaymentRoutes(house).routes(),
         *AccountRoutes(house).routes(),
         *own_pages.routes(),
-        *ClientRoutes(own_pages, settings.public).routes(),
+        *client.routes(),
         *operations.Operations(house, overview).routes(),
         Mount("/assets", StaticFiles(directory=_HERE / "assets")),
+        Nowhere(client.nowhere),
     ]
 
 

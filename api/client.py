@@ -1,14 +1,16 @@
 """The browser client: one page for every path that its router knows, and the service worker beside it."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from api.pages import Pages, is_under_path, own_sources, page
 
@@ -46,6 +48,7 @@ class ClientRoutes:
             Route("/", self.home),
             *(Route(path, self.elsewhere) for path in _PATHS),
             Route("/worker.js", self.worker),
+            Route("/offline", self.offline),
             Mount("/static", GZipMiddleware(_Built(directory=_STATIC, check_dir=False), minimum_size=1000)),
         ]
 
@@ -63,8 +66,18 @@ class ClientRoutes:
             return page(self._pages.site, "client.html", 404)
         return FileResponse(_CLIENT / "worker.js", headers={"Cache-Control": "no-cache"})
 
-    def _shell(self) -> Response | None:
-        if not (_CLIENT / "index.html").exists() or is_under_path(self._pages.site):
+    async def offline(self, _request: Request) -> Response:
+        """What the service worker keeps for who is offline."""
+        return self._shell(file="offline.html") or page(self._pages.site, "client.html", 404)
+
+    def nowhere(self, _request: Request) -> Response:
+        """Whoever came by a wrong address, and can go on from here."""
+        found = self._shell(404) or page(self._pages.site, "nowhere.html", 404)
+        found.headers["Vary"] = "Accept"
+        return found
+
+    def _shell(self, status: int = 200, *, file: str = "index.html") -> Response | None:
+        if not (_CLIENT / file).exists() or is_under_path(self._pages.site):
             return None
         headers = {
             "Content-Security-Policy": self._policy,
@@ -73,7 +86,24 @@ class ClientRoutes:
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
             "X-Content-Type-Options": "nosniff",
         }
-        return HTMLResponse(_html(), headers=headers)
+        return HTMLResponse(_html(file), status, headers=headers)
+
+
+class Nowhere(BaseRoute):
+    """Every address that no other route knows, for browsers; it stands last. Programs get an error as JSON."""
+
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
+        self._answer = answer
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a person is looking."""
+        is_read = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}
+        is_page = is_read and "text/html" in Headers(scope=scope).get("accept", "")
+        return (Match.FULL if is_page else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the page."""
+        await self._answer(Request(scope, receive))(scope, receive, send)
 
 
 class _Built(StaticFiles):
@@ -87,8 +117,8 @@ class _Built(StaticFiles):
 
 
 @cache
-def _html() -> str:
-    return (_CLIENT / "index.html").read_text()
+def _html(file: str) -> str:
+    return (_CLIENT / file).read_text()
 
 
 def _policy(public_url: str) -> str:

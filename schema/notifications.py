@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 async def _message(row: NotificationRow, context: Context) -> str:
     space = await context.rows.by_id(SpaceRow, row.space_id)
     host = await context.rows.by_id(Account, space.host_id) if space is not None else None
-    return notifications.wording(
-        row.kind,
-        title=space.title if space is not None else "a Space",
-        host=host.name if host is not None and host.deleted_at is None else "Deleted account",
-    )
+    name = "somebody"
+    if host is not None:
+        name = host.name if host.deleted_at is None else "Deleted account"
+    return notifications.wording(row.kind, title=space.title if space is not None else "a Space", host=name)
 
 
 @strawberry.type(description="Something that the viewer is told, once.")

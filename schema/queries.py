@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Annotated, Any
-from uuid import UUID
 
 import strawberry
 from tortoise.expressions import Q
@@ -66,7 +65,7 @@ async def _node(context: Context, global_id: str) -> Any:
     """The object behind an id, or None when there is none that the viewer may see."""
     try:
         type_name, key = ids.read_any(global_id)
-        row_id = ids.number(key) if type_name == "AuditEntry" else UUID(key)
+        row_id = ids.number(key) if type_name == "AuditEntry" else ids.unique(key)
         return await context.rows.by_id(_NODES[type_name], row_id)
     except (NotFound, KeyError, ValueError):
         return None

@@ -1,5 +1,6 @@
 """Cards: the one by the host that changes with its Space, and those that people share."""
 
+from typing import Any
 from uuid import UUID
 
 from tortoise.expressions import Q, Subquery
@@ -56,12 +57,15 @@ async def _update(change: Change, space: Space, recording: Recording | None, *, 
     for item in await TimelineItem.filter(space_id=space.id):
         was_public = item.is_public
         if item.kind in _KIND.values():
-            item.kind = _KIND[space.state]
-            item.recording_id = recording.id if recording else None
-            item.is_public = _is_public(space, recording)
-            if bump:
-                item.activity_at = change.now
-            await item.save()
+            now_is: dict[str, Any] = {
+                "kind": _KIND[space.state],
+                "recording_id": recording.id if recording else None,
+                "is_public": _is_public(space, recording),
+                "activity_at": change.now if bump else item.activity_at,
+            }
+            changes = {name: value for name, value in now_is.items() if getattr(item, name) != value}
+            if changes:
+                await item.update_from_dict(changes).save(update_fields=list(changes))
         public_kind = None
         if item.is_public:
             public_kind = TimelineEventKind.CHANGED if was_public else TimelineEventKind.ADDED

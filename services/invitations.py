@@ -16,7 +16,7 @@ from services.errors import AlreadyEnded, CapacityReached, Conflict, Forbidden, 
 from services.house import House
 from services.viewers import Viewer
 from services.visibility import accounts as visible_accounts
-from services.visibility import visible_space
+from services.visibility import locked_space, visible_space
 
 _ROLE = ParticipantRole
 _RANK = {_ROLE.LISTENER: 0, _ROLE.SPEAKER: 1, _ROLE.COHOST: 2, _ROLE.HOST: 3}
@@ -31,8 +31,7 @@ def _full(house: House, role: InvitedRole) -> CapacityReached:
 
 
 async def _open(made: Change, viewer: Viewer, space_id: UUID) -> Space:
-    space = await made.space(space_id)
-    await visible_space(viewer, space_id)
+    space = await locked_space(made, viewer, space_id)
     if space.state in {SpaceState.ENDED, SpaceState.CANCELED}:
         raise AlreadyEnded
     return space

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 
-def global_id(type_name: str, key: UUID | int) -> str:
+def global_id(type_name: str, key: UUID | int | str) -> str:
     """The global id of one object: opaque to clients, a type and a key to us."""
     return base64.urlsafe_b64encode(f"{type_name}:{key}".encode()).rstrip(b"=").decode()
 

@@ -16,7 +16,7 @@ from services.house import House
 from services.links import Link, LinkKind
 from services.retention import status_at
 from services.viewers import Viewer
-from services.visibility import is_admitted, visible_space
+from services.visibility import is_admitted, locked_space
 
 _ROLE = ParticipantRole
 
@@ -34,9 +34,7 @@ class Joined:
 
 async def live_space(made: Change, viewer: Viewer, space_id: UUID) -> Space:
     """The Space, locked, live and visible to the viewer. Raises NotFound, NotLive or AlreadyEnded."""
-    space = await made.space(space_id)
-    # Asked under the lock: of a block and a join at the same time the block wins.
-    await visible_space(viewer, space_id)
+    space = await locked_space(made, viewer, space_id)
     if space.state is SpaceState.SCHEDULED:
         raise NotLive
     if space.state is not SpaceState.LIVE:

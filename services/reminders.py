@@ -8,15 +8,14 @@ from services.changes import change, new_id
 from services.errors import AlreadyEnded, AlreadyLive
 from services.house import House
 from services.viewers import Viewer
-from services.visibility import visible_space
+from services.visibility import locked_space
 
 
 async def set_reminder(house: House, viewer: Viewer, space_id: UUID, *, enabled: bool) -> Space:
     """Ask for a word before the Space starts and when it does, or no more. Asking twice is once."""
     account = viewer.signed_in()
     async with change(house) as made:
-        await visible_space(viewer, space_id)
-        space = await made.space(space_id)
+        space = await locked_space(made, viewer, space_id)
         if enabled and space.state is SpaceState.LIVE:
             raise AlreadyLive("The Space is live already. Join it with joinSpace.")
         if enabled and space.state is not SpaceState.SCHEDULED:

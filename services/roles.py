@@ -22,7 +22,7 @@ from services.errors import (
 from services.house import House
 from services.participation import live_space, no_way_to_speak, present
 from services.viewers import Viewer
-from services.visibility import visible_space
+from services.visibility import locked_space
 
 _ROLE = ParticipantRole
 
@@ -59,8 +59,7 @@ async def _open_space(made: Change, viewer: Viewer, space_id: UUID, role: Partic
     """A live Space, or to take a role away one that has not been launched."""
     if role is _ROLE.SPEAKER:
         return await live_space(made, viewer, space_id)
-    space = await made.space(space_id)
-    await visible_space(viewer, space_id)
+    space = await locked_space(made, viewer, space_id)
     if space.state in {SpaceState.ENDED, SpaceState.CANCELED}:
         raise AlreadyEnded
     return space

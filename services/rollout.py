@@ -156,6 +156,10 @@ async def _count(
     return Outcome(rollout=after, gaining=gaining, losing=losing)
 
 
-async def is_off() -> bool:
-    """Whether launching with the toggle on is refused for everyone."""
-    return (await current()).stage is RolloutStage.OFF
+async def refusal_at_launch(host: Account, now: datetime) -> str | None:
+    """Why what was toggled while it was allowed is not recorded after all; None: it is."""
+    if host.suspended_at(now) is not Suspension.NONE:
+        return "A moderator has taken the right to record from this account."
+    if (await current()).stage is RolloutStage.OFF:
+        return "Recording is switched off on this server."
+    return None

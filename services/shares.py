@@ -30,8 +30,7 @@ async def share_space(house: House, viewer: Viewer, space_id: UUID, *, comment: 
     """Put a Space on the sharer's timeline."""
     account = viewer.signed_in()
     async with change(house) as made:
-        await visibility.visible_space(viewer, space_id)
-        space = await made.space(space_id)
+        space = await visibility.locked_space(made, viewer, space_id)
         if not await visibility.is_admitted(viewer, space):
             raise TicketRequired
         if space.state is SpaceState.CANCELED:

@@ -32,7 +32,7 @@ from services.errors import (
 from services.house import House
 from services.states import move_recording, move_space
 from services.viewers import Viewer
-from services.visibility import visible_space
+from services.visibility import locked_space
 
 # Fields of an update that clients call otherwise.
 _FIELDS = {"speaker_policy": "speakerPolicy", "clips_allowed": "clipsAllowed"}
@@ -57,8 +57,7 @@ class NewSpace:
 async def hosted(change: Change, viewer: Viewer, space_id: UUID) -> Space:
     """The Space, locked, of a viewer who must be its host. Raises NotFound or Forbidden."""
     account = viewer.signed_in()
-    await visible_space(viewer, space_id)
-    space = await change.space(space_id)
+    space = await locked_space(change, viewer, space_id)
     if space.host_id != account.id:
         raise Forbidden("Only the host of the Space can do this.")
     return space
@@ -171,7 +170,7 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
         made.mind(space)
         await made.tell_space(space, SpaceEventKind.UPDATED)
         await cards.changed(made, space, await Recording.get_or_none(space_id=space.id))
-        if space.state is SpaceState.SCHEDULED:
+        if "scheduled_start" in changes:
             await announcements.plan(house, made, space)
     return space
 
@@ -179,7 +178,7 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
 async def _write(space: Space, changes: dict[str, object], host_handle: str) -> None:
     for name, value in changes.items():
         setattr(space, name, value)
-    await space.save()
+    await space.save(update_fields=list(changes))
     if "title" in changes:
         await search.index(WordKind.SPACE, space.id, space.title, host_handle)
     if "topics" in changes:
@@ -271,7 +270,7 @@ async def start(house: House, viewer: Viewer, space_id: UUID, *, platform: Platf
     """Launch. The recorder is armed before anyone can see that the Space is live."""
     async with change(house) as made:
         space = await hosted(made, viewer, space_id)
-        recording = await _may_launch(house, space, made.now)
+        recording = await _may_launch(house, viewer.signed_in(), space, made.now)
     # Between two transactions: a slow audio plane must not hold up everybody's writes.
     await _open_room(house, space, recording)
     try:
@@ -281,14 +280,14 @@ async def start(house: House, viewer: Viewer, space_id: UUID, *, platform: Platf
         raise
 
 
-async def _may_launch(house: House, space: Space, now: datetime) -> Recording | None:
+async def _may_launch(house: House, host: Account, space: Space, now: datetime) -> Recording | None:
     """The recording, as it would start, of a Space that may be launched."""
     if lapses_at(space, house.rules) <= now:
         raise AlreadyEnded("Nobody launched the Space in time. Create another one.")
     move_space(space, SpaceState.LIVE, now)
     if await Space.exists(host_id=space.host_id, state=SpaceState.LIVE):
         raise Conflict("You host a live Space already. End it before you launch another.")
-    recording = await _recording_at_launch(space)
+    recording = await _recording_at_launch(host, space, now)
     if recording is not None:
         await _expect_disk(house)
     return recording
@@ -303,9 +302,9 @@ async def _expect_disk(house: House) -> None:
 async def _go_live(house: House, viewer: Viewer, space_id: UUID, platform: Platform) -> Space:
     async with change(house) as made:
         # The host's row, so that of two Spaces launched at once one loses.
-        await Account.select_for_update().get(id=viewer.signed_in().id)
+        account = await Account.select_for_update().get(id=viewer.signed_in().id)
         space = await hosted(made, viewer, space_id)
-        recording = await _may_launch(house, space, made.now)
+        recording = await _may_launch(house, account, space, made.now)
         host = await _enter_host(space, platform, made.now)
         await space.save()
         made.mind(space)
@@ -331,14 +330,12 @@ async def _close_unless_live(house: House, space_id: UUID) -> None:
             await house.engine.close_room(str(space_id))
 
 
-async def _recording_at_launch(space: Space) -> Recording | None:
+async def _recording_at_launch(host: Account, space: Space, now: datetime) -> Recording | None:
     recording = await Recording.select_for_update().get_or_none(space_id=space.id)
     if recording is None:
         return None
-    if await rollout.is_off():
-        raise RecordingNotRolledOut(
-            "Recording is switched off on this server. Toggle it off with toggleRecording, then launch."
-        )
+    if (reason := await rollout.refusal_at_launch(host, now)) is not None:
+        raise RecordingNotRolledOut(f"{reason} Toggle it off with toggleRecording, then launch.")
     move_recording(recording, RecordingStatus.STARTING)
     return recording
 

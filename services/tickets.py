@@ -28,7 +28,7 @@ from services.errors import AlreadyEnded, Conflict, Forbidden, InvalidInput, Pay
 from services.house import House
 from services.payments import CheckoutState, Order, ProviderUnavailable, Standing
 from services.viewers import Viewer
-from services.visibility import visible_space
+from services.visibility import locked_space
 
 log = structlog.get_logger(__name__)
 
@@ -104,8 +104,7 @@ def _return_url(house: House, wanted: str | None) -> str:
 async def _to_buy(made: Change, viewer: Viewer, space_id: UUID) -> tuple[Space, Ticket | None]:
     """The Space, locked, and the ticket for it that the viewer has had so far."""
     account = viewer.signed_in()
-    await visible_space(viewer, space_id)
-    space = await made.space(space_id)
+    space = await locked_space(made, viewer, space_id)
     await _may_buy(space, account, made.now)
     return space, await Ticket.get_or_none(space_id=space.id, account_id=account.id)
 

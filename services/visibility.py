@@ -9,6 +9,7 @@ from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
 from models.clip import Clip
+from models.follow import Follow
 from models.invitation import Invitation
 from models.notification import Notification
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
@@ -20,6 +21,7 @@ from models.ticket import Ticket, TicketStatus
 from models.timeline_item import TimelineItem
 from models.webhook import Webhook
 from models.webhook_delivery import WebhookDelivery
+from services.changes import Change
 from services.errors import NotFound
 from services.retention import status_at
 from services.viewers import Viewer
@@ -79,8 +81,15 @@ async def invitations(viewer: Viewer) -> Q:
 
 
 async def reports(viewer: Viewer) -> Q:
-    """Reports: one's own; all for moderators."""
-    return Q() if viewer.is_moderator else Q(reporter_id=viewer.id or _NOBODY)
+    """Reports: one's own, as long as one sees what they are about; all for moderators."""
+    if viewer.is_moderator:
+        return Q()
+    seen = Q(reporter_id=viewer.id or _NOBODY)
+    if hidden := await hidden_from(viewer):
+        seen = seen & ~Q(subject_id__in=hidden)
+        for table in (Space, Recording):
+            seen = seen & ~Q(subject_id__in=Subquery(table.filter(host_id__in=hidden).values("id")))
+    return seen
 
 
 async def audit_entries(viewer: Viewer) -> Q:
@@ -109,8 +118,18 @@ async def openings(viewer: Viewer) -> Q:
 
 
 async def tickets(viewer: Viewer) -> Q:
-    """Tickets: one's own."""
-    return Q(account_id=viewer.id or _NOBODY)
+    """Tickets: one's own, as long as one sees the Space."""
+    seen = Q(account_id=viewer.id or _NOBODY)
+    if hidden := await hidden_from(viewer):
+        seen = seen & ~Q(space_id__in=Subquery(Space.filter(host_id__in=hidden).values("id")))
+    return seen
+
+
+async def follows(viewer: Viewer) -> Q:
+    """Who follows whom: all but those hidden by a block."""
+    if not (hidden := await hidden_from(viewer)):
+        return Q()
+    return ~Q(follower_id__in=hidden) & ~Q(followee_id__in=hidden)
 
 
 RULES = {
@@ -123,6 +142,7 @@ RULES = {
     Invitation: invitations,
     Report: reports,
     Ticket: tickets,
+    Follow: follows,
     AuditEntry: audit_entries,
     ReviewOpening: openings,
     AccessToken: access_tokens,
@@ -135,7 +155,18 @@ RULES = {
 async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
     """The Space, as far as the viewer may see it. Raises NotFound."""
     space = await Space.get_or_none(id=space_id)
-    if space is None or space.host_id in await hidden_from(viewer):
+    if space is None:
+        raise NotFound(path=["spaceId"])
+    return await _seen(viewer, space)
+
+
+async def locked_space(made: Change, viewer: Viewer, space_id: UUID) -> Space:
+    """The same, locked until the commit. Of a block and a change at the same time the block wins."""
+    return await _seen(viewer, await made.space(space_id))
+
+
+async def _seen(viewer: Viewer, space: Space) -> Space:
+    if space.host_id in await hidden_from(viewer):
         raise NotFound(path=["spaceId"])
     return space
 

@@ -214,6 +214,8 @@ async def test_events_are_told_alike_by_both_executors(bench: Bench, seeds: int)
 
 @pytest.mark.long
 @pytest.mark.usefixtures("patience")
+# graphql-core cancels the neighbours of a field that failed, some of them before they have begun.
+@pytest.mark.filterwarnings("ignore:coroutine .*_async_resolver. was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("part", range(10))
 async def test_twenty_thousand_random_operations_have_the_same_answer(bench: Bench, part: int) -> None:
     assert await _differences(bench, range(10_000 + 2000 * part, 12_000 + 2000 * part)) == []

@@ -142,6 +142,51 @@ async def test_a_block_hides_both_from_each_other_everywhere(city: Town) -> None
     await blocker.do("endSpace", spaceId=live_id)
 
 
+async def test_what_is_about_a_blocked_person_hides_with_them_and_makes_no_error(city: Town) -> None:
+    blocker, blocked, fan = [await city.person() for _ in range(3)]
+    space_id = (
+        await blocker.new_space(ticketing={"priceMinor": 0, "currency": "USD", "capacity": 5})
+    )["id"]  # fmt: skip
+    await blocked.do("purchaseTicket", spaceId=space_id)
+    about = [
+        (await blocked.do("report", "report { id }", subjectId=one, category="SPAM", reason="x"))["report"][
+            "id"
+        ]
+        for one in (space_id, blocker.id)
+    ]
+    for person in (blocker, blocked):
+        await person.do("follow", userId=fan.id)
+    query = """query($reports: [ID!]!, $fan: ID!) {
+      viewer {
+        tickets { edges { node { space { title } } } }
+        notifications { edges { node { message space { id } ticket { space { title } } } } }
+      }
+      nodes(ids: $reports) { ... on Report { subject { ... on Space { title } ... on User { name } } } }
+      node(id: $fan) { ... on User { followers { edges { node { id } } } } }
+    }"""
+    seen = await blocked.read(query, reports=about, fan=fan.id)
+    assert len(seen["viewer"]["tickets"]["edges"]) == 1
+    assert None not in seen["nodes"]
+    assert len(seen["node"]["followers"]["edges"]) == 2
+
+    await blocker.do("block", userId=blocked.id)
+    seen = await blocked.read(query, reports=about, fan=fan.id)
+    assert seen["viewer"]["tickets"]["edges"] == []
+    assert seen["nodes"] == [None, None]
+    assert seen["node"]["followers"]["edges"] == [{"node": {"id": blocked.id}}]
+    for edge in seen["viewer"]["notifications"]["edges"]:
+        assert (edge["node"]["space"], edge["node"]["ticket"]) == (None, None)
+        assert "by somebody" in edge["node"]["message"]
+
+
+@pytest.mark.parametrize("spoilt", ["{}\0", "{}!", "\n{}", "={}", "{}===="])
+async def test_an_id_is_what_was_issued_and_nothing_that_looks_like_it(city: Town, spoilt: str) -> None:
+    host = await city.person()
+    space_id = (await host.new_space())["id"]
+    assert await host.space(spoilt.format(space_id), "id") is None
+    assert await host.refused("startSpace", spaceId=spoilt.format(space_id)) == "NOT_FOUND"
+
+
 async def test_a_block_ends_follows_roles_invitations_and_presence_in_both_directions(city: Town) -> None:
     blocker, blocked = await city.person(), await city.person()
     mine, theirs = await blocker.live_space(), await blocked.live_space()

@@ -131,6 +131,7 @@ async def test_links_of_a_suspended_account_rest_until_its_time_is_over(court: C
 
 
 async def test_the_right_to_record_can_be_taken_and_given_back(court: Court) -> None:
+    toggled = (await court.host.new_space(record=True))["id"]
     wish = {"userId": court.host.id, "reason": "Recorded somebody in secret."}
     await court.moderator.do("suspendAccount", **wish, suspension="RECORDING")
     eligibility = "{ viewer { recordingEligibility { allowed reason } } }"
@@ -138,8 +139,15 @@ async def test_the_right_to_record_can_be_taken_and_given_back(court: Court) -> 
     assert await court.host.refused("createSpace", title="A", record=True) == "RECORDING_NOT_ROLLED_OUT"
     answer = (await court.host.read(eligibility))["viewer"]["recordingEligibility"]
     assert (answer["allowed"], answer["reason"][:9]) == (False, "suspended")
-    await court.host.live_space()
+    await court.host.do("endSpace", spaceId=await court.host.live_space())
+    # What was toggled before is not recorded either.
+    assert await court.host.refused("startSpace", spaceId=toggled) == "RECORDING_NOT_ROLLED_OUT"
+    assert (await court.host.space(toggled, "state isRecording")) == {
+        "state": "SCHEDULED",
+        "isRecording": False,
+    }
     await court.moderator.do("suspendAccount", **wish, suspension="NONE")
+    await court.host.do("startSpace", spaceId=toggled)
     assert (await court.host.read(eligibility))["viewer"]["recordingEligibility"]["allowed"]
 
 

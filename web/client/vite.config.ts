@@ -15,7 +15,7 @@ export default defineConfig({
     reportCompressedSize: false,
     target: "es2022",
     rollupOptions: {
-      input: { client: "index.html", worker: "src/worker.ts" },
+      input: { client: "index.html", offline: "offline.html", worker: "src/worker.ts" },
       output: {
         entryFileNames: (part) => (part.name === "worker" ? "worker.js" : "assets/[name]-[hash].js"),
       },

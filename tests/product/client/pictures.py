@@ -20,7 +20,7 @@ _QUALITY = 82
 
 
 # Who looks at the signed-out timeline sees nothing else than who is signed in.
-LEFT_OUT = {"signed-out", "people", "sign-in", "missing", "card", "embed"}
+LEFT_OUT = {"signed-out", "people", "sign-in", "missing", "malformed", "nowhere", "card", "embed"}
 
 
 async def take(browser: Browser, town: Town, scene: Scene, only: set[str], folder: Path) -> None:

@@ -82,6 +82,8 @@ class Scene:
             ("case", f"/moderation/case/{self.gone_id}", self.mod),
             ("log", "/moderation/log", self.mod),
             ("missing", "/spaces/none", None),
+            ("malformed", "/spaces/%E0%A4%A", None),
+            ("nowhere", "/no/such/page", None),
             ("card", urlsplit(self.card_url).path, None),
             ("embed", urlsplit(self.card_url).path.replace("/cards/", "/embed/"), None),
         ]

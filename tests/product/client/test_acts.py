@@ -87,6 +87,9 @@ async def test_a_host_trims_and_deletes_and_is_told_what_is_kept(town: Town) -> 
     space, _ = await recorded(town, mira, "Bread and salt", seconds=8)
     async with chromium() as browser:
         visitor = await visit(browser, town.url, person=mira, name="Mira Okafor")
+        outsider = await visit(browser, town.url)
+        await outsider.page.goto(f"{town.url}/people/mira")
+        await expect(outsider.page.get_by_role("button", name="Play Recording")).to_be_visible()
         page = visitor.page
         await page.goto(f"{town.url}/recordings")
         await page.get_by_role("button", name="Trim").click()
@@ -103,6 +106,9 @@ async def test_a_host_trims_and_deletes_and_is_told_what_is_kept(town: Town) -> 
         ).to_be_visible()
         await page.get_by_role("button", name="Delete for good").click()
         await expect(page.get_by_text("A copy for moderators alone is kept until")).to_be_visible()
+        # So is who has had the profile open all the while.
+        gone = outsider.page.get_by_role("article").get_by_text("The host deleted this recording.")
+        await expect(gone).to_be_visible()
     assert visitor.complaints == []
 
 

@@ -49,7 +49,7 @@ async def test_an_invitation_and_a_reminder_reach_the_device_of_who_wants_them(t
         mira = await resident(town, "mira", "Mira Okafor")
         noor = await resident(town, "noor", "Noor Haddad")
         device = pushes.browser()
-        visitor = await visit(chrome, town.url, person=noor, name="Noor Haddad")
+        visitor = await visit(chrome, town.url, person=noor, name="Noor Haddad", service_workers="allow")
         await visitor.context.grant_permissions(["notifications"], origin=town.url)
         page = visitor.page
         await page.add_init_script(_SUBSCRIBE % json.dumps(device.subscription))

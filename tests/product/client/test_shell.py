@@ -19,7 +19,7 @@ SCRIPT_BYTES = 120_000
 
 async def test_every_path_of_the_client_carries_a_policy_without_inline_script(city: Town) -> None:
     skip_unless_built()
-    for path in ("/", "/sign-in", "/people/mira", "/spaces/x", "/new"):
+    for path in ("/", "/sign-in", "/people/mira", "/spaces/x", "/new", "/offline"):
         answer = await city.http.get(path)
         policy = answer.headers["content-security-policy"]
 
@@ -28,6 +28,23 @@ async def test_every_path_of_the_client_carries_a_policy_without_inline_script(c
         assert "unsafe" not in policy
         assert "<script>" not in answer.text
         assert "style=" not in answer.text
+
+
+async def test_a_wrong_address_is_a_page_for_browsers_and_an_error_for_programs(
+    city: Town, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(client, "_CLIENT", tmp_path)
+    seen = await city.http.get("/no/such/page", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert seen.status_code == 404
+    assert "Accept" in seen.headers["vary"].split(", ")
+    assert "<h1>There is no such page</h1>" in seen.text
+
+    for told in (
+        await city.http.get("/no/such/page"),
+        await city.http.post("/no", headers={"Accept": "text/html"}),
+    ):
+        assert told.status_code == 404
+        assert told.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
 async def test_built_files_go_compressed_and_are_kept_for_good(city: Town) -> None:
@@ -63,8 +80,10 @@ async def test_without_node_the_api_says_so_and_shows_the_timeline(
 ) -> None:
     monkeypatch.setattr(client, "_CLIENT", tmp_path)
 
-    answers: list[httpx.Response] = [await city.http.get(path) for path in ("/", "/spaces/x", "/worker.js")]
-    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    answers: list[httpx.Response] = [
+        await city.http.get(path) for path in ("/", "/spaces/x", "/worker.js", "/offline")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 404, 404, 404]
     assert all("Node.js 20.19" in answer.text for answer in answers)
     assert "<h1>Timeline</h1>" in answers[0].text
     assert "Node.js" not in (await city.http.get("/timeline")).text

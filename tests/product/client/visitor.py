@@ -62,11 +62,12 @@ def skip_unless_built() -> None:
 
 
 @contextlib.asynccontextmanager
-async def chromium(*arguments: str) -> AsyncIterator[Browser]:
-    """A Chromium whose microphone is made up, and which plays without being asked."""
+async def chromium(*arguments: str, without: Sequence[str] = ()) -> AsyncIterator[Browser]:
+    """A Chromium whose microphone is made up, and which plays without being asked; `without` some of our arguments."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=[*ARGUMENTS, *arguments]
+            executable_path=shutil.which("chromium"),
+            args=[*(one for one in ARGUMENTS if one not in without), *arguments],
         )
         try:
             yield browser
@@ -88,8 +89,9 @@ async def visit(
 ) -> Visitor:
     """A window of its own, for `person` signed in as if by hand."""
     # Dances and glows cost a machine without a graphics card more than the sound.
-    settings = {"locale": "en-GB", "timezone_id": "Europe/Lisbon", "reduced_motion": "reduce", **options}
-    context = await browser.new_context(**settings)
+    settings = {"locale": "en-GB", "timezone_id": "Europe/Lisbon", "reduced_motion": "reduce"}
+    # What a service worker answers Playwright does not see: only tests that are about it have one.
+    context = await browser.new_context(**{**settings, "service_workers": "block", **options})
     if person is not None:
         await context.add_init_script(_signed_in(person, name or person.handle.title()))
     page = await context.new_page()

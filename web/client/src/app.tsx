@@ -28,8 +28,17 @@ interface Page {
   page: VNode;
 }
 
+/** A part of a path; one that is not well encoded stands for itself, and names nothing. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function pageAt(at: string): Page {
-  const [first = "", second = "", third = ""] = at.split("/").slice(1).map(decodeURIComponent);
+  const [first = "", second = "", third = ""] = at.split("/").slice(1).map(decoded);
   switch (first) {
     case "":
       return { title: "Timeline", page: <Timeline /> };

@@ -6,6 +6,7 @@ import { App } from "./app";
 import { connectMediaSession } from "./player/media-session";
 import { comeBack, track } from "./player/player";
 import { stage } from "./space/stage";
+import { standBy } from "./wire/service-worker";
 
 const root = document.getElementById("app");
 if (root) {
@@ -14,6 +15,7 @@ if (root) {
 }
 connectMediaSession();
 comeBack();
+standBy();
 // Room at the foot of the page for what stands there.
 effect(() => void document.body.classList.toggle("has-player", track.value !== null || stage.value !== null));
 // A menu that is open closes when one goes on.

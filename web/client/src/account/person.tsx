@@ -1,10 +1,19 @@
-import { useState } from "preact/hooks";
-import { FollowDocument, ProfileDocument, UnfollowDocument, type CardFragment } from "../documents";
+import { useEffect, useState } from "preact/hooks";
+import {
+  FollowDocument,
+  ProfileDocument,
+  SpacesNowDocument,
+  UnfollowDocument,
+  type CardFragment,
+  type ProfileQuery,
+  type SpacesNowQuery,
+} from "../documents";
 import { Avatar } from "../parts/avatar";
 import { usePaged } from "../parts/load";
 import { More } from "../parts/more";
 import { attempt } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
+import { why } from "../player/player";
 import { signInFirst } from "../router";
 import { ask, tell } from "../wire/client";
 import { me } from "../wire/session";
@@ -13,6 +22,19 @@ import { EditProfile } from "./profile";
 
 const KINDS = { SCHEDULED: "SPACE_SCHEDULED", CANCELED: "SPACE_SCHEDULED", LIVE: "SPACE_LIVE", ENDED: "SPACE_ENDED" } as const;
 
+const EVERY_MS = 10_000;
+/** So many of the newest are kept up; older ones hardly change. */
+const MOST = 20;
+
+type Space = NonNullable<NonNullable<ProfileQuery["user"]>["spaces"]["edges"][number]["node"]>;
+
+/** The Space as it is now, with the waveform that was read before. */
+function updated(space: Space, found: SpacesNowQuery["nodes"][number] | undefined): Space {
+  if (!found || !("recording" in found)) return space;
+  const recording = found.recording && { waveform: [], ...space.recording, ...found.recording };
+  return { ...space, ...found, recording };
+}
+
 export function PersonPage({ handle }: { handle: string }) {
   const { value: read, error, reload, set, more } = usePaged(
     (after) => ask(ProfileDocument, { handle, after }),
@@ -20,6 +42,20 @@ export function PersonPage({ handle }: { handle: string }) {
     [handle, me.value?.id],
   );
   const [editing, setEditing] = useState(false);
+  const shown = read?.nodes.slice(0, MOST).map(({ id }) => id).join(" ") ?? "";
+  // Nothing tells of other people's Spaces: they are asked for, and at once when a player stops for a reason.
+  useEffect(() => {
+    const refresh = async () => {
+      if (shown === "" || document.hidden) return;
+      const { nodes } = await ask(SpacesNowDocument, { ids: shown.split(" ") });
+      const by = new Map(nodes.flatMap((node) => (node && "id" in node ? [[node.id, node]] : [])));
+      set((now) => ({ ...now, nodes: now.nodes.map((space) => updated(space, by.get(space.id))) }));
+    };
+    const soon = () => void refresh().catch(() => undefined);
+    if (why.value !== null) soon();
+    const timer = setInterval(soon, EVERY_MS);
+    return () => clearInterval(timer);
+  }, [shown, why.value]);
   if (error !== null) return <Failed error={error} again={reload} />;
   if (read === null) return <Skeletons count={2} />;
   const value = read.answer.user;

@@ -1,21 +1,10 @@
 // Web Push: this browser's subscription goes to the server over plain HTTP (docs/notifications.md).
+import { register } from "../wire/service-worker";
 import { session } from "../wire/session";
 
 const PATH = "/notifications/push";
 
-declare global {
-  interface Window {
-    trustedTypes?: {
-      createPolicy: (name: string, rules: { createScriptURL: (url: string) => string }) => { createScriptURL: (url: string) => unknown };
-    };
-  }
-}
-
 export const mayPush = (): boolean => "serviceWorker" in navigator && "PushManager" in window;
-
-// The one script address that is made at run time, and it is a constant.
-const policy = window.trustedTypes?.createPolicy("spaces", { createScriptURL: () => "/worker.js" });
-const workerUrl = (policy?.createScriptURL("") ?? "/worker.js") as string;
 
 async function subscription(): Promise<PushSubscription | null> {
   const registration = await navigator.serviceWorker.getRegistration();
@@ -28,7 +17,7 @@ export async function isPushing(): Promise<boolean> {
 
 export async function startPushing(): Promise<void> {
   if ((await Notification.requestPermission()) !== "granted") throw new Error("The browser does not let this page notify you.");
-  const registration = await navigator.serviceWorker.register(workerUrl);
+  const registration = await register();
   await navigator.serviceWorker.ready;
   const { publicKey } = (await (await fetch(PATH)).json()) as { publicKey: string };
   const made = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: publicKey });

@@ -40,7 +40,7 @@ export function length(ms: number): string {
 
 /** How long until then: `in 3 days`, `4:59`. */
 export function remaining(ms: number): string {
-  if (ms >= 2 * DAY_MS) return `${Math.floor(ms / DAY_MS)} days`;
+  if (ms >= 2 * DAY_MS) return `${Math.round(ms / DAY_MS)} days`;
   if (ms >= DAY_MS) return `1 day ${Math.floor((ms - DAY_MS) / 3_600_000)} h`;
   return clock(ms);
 }

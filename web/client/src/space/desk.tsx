@@ -24,7 +24,7 @@ import { cause } from "../parts/waveform";
 import { ask, tell } from "../wire/client";
 import { follow } from "../wire/follow";
 import type { Room, Space } from "./room";
-import { goOn, level, stage, stepDown } from "./stage";
+import { connect, level, stage, stepDown, withMicrophone } from "./stage";
 
 export function HostDesk({ room, isHost }: { room: Room; isHost: boolean }) {
   const { space, seats } = room;
@@ -190,11 +190,14 @@ export function Before({ room, reload }: { room: Room; reload: () => void }) {
   };
   const start = async () => {
     setStarting(true);
-    const done = await attempt(() => tell(StartSpaceDocument, { spaceId: space.id }));
+    await attempt(() =>
+      withMicrophone(async (stream) => {
+        await tell(StartSpaceDocument, { spaceId: space.id });
+        reload();
+        await connect({ spaceId: space.id, title: space.title, host: space.host }, false, stream);
+      }),
+    );
     setStarting(false);
-    if (!done) return;
-    reload();
-    await attempt(() => goOn({ spaceId: space.id, title: space.title, host: space.host }, false));
   };
   const cancel = () => attempt(() => tell(CancelSpaceDocument, { spaceId: space.id })).then(reload);
   return (

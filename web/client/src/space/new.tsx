@@ -7,7 +7,7 @@ import { ask, Refused, tell } from "../wire/client";
 import { me } from "../wire/session";
 import { places } from "../timeline/ticket";
 import { RecordSwitch } from "./desk";
-import { goOn } from "./stage";
+import { connect, withMicrophone } from "./stage";
 
 const POLICIES: [SpeakerPolicy, string][] = [
   ["RAISED_HAND", "Everyone who raises a hand"],
@@ -57,7 +57,7 @@ export function NewSpace() {
     event.preventDefault();
     setSending(true);
     setProblem("");
-    try {
+    const create = async () => {
       const { space } = await tell(CreateSpaceDocument, {
         title,
         description: about.trim() === "" ? null : about,
@@ -66,12 +66,18 @@ export function NewSpace() {
         ticketing: selling && later ? { priceMinor: minor(price, currency), currency, capacity: Number(capacity) } : null,
         scheduledStart: later ? new Date(at).toISOString() : null,
       });
-      if (space === null) return;
-      if (!later) {
-        await tell(StartSpaceDocument, { spaceId: space.id });
-        await attempt(() => goOn({ spaceId: space.id, title, host }, false));
-      }
-      go(`/spaces/${space.id}`);
+      if (space === null) throw new Error("The Space was not made. Try again.");
+      return space.id;
+    };
+    const launch = async (stream: MediaStream) => {
+      const spaceId = await create();
+      await tell(StartSpaceDocument, { spaceId });
+      await attempt(() => connect({ spaceId, title, host }, false, stream));
+      go(`/spaces/${spaceId}`);
+    };
+    try {
+      if (later) go(`/spaces/${await create()}`);
+      else await withMicrophone(launch);
     } catch (failed) {
       setProblem(failed instanceof Refused || failed instanceof Error ? failed.message : String(failed));
     } finally {

@@ -1,5 +1,5 @@
 // Being on a stage: one's microphone out, the others in. It goes on while one looks at other pages.
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { JoinSpaceDocument, LeaveSpaceDocument, SetMutedDocument, type PersonFragment } from "../documents";
 import { say } from "../parts/said";
 import * as player from "../player/player";
@@ -33,8 +33,23 @@ let timer: ReturnType<typeof setInterval> | undefined;
 /** Ask for the microphone, connect, and be heard. Throws what the person must know. */
 export async function goOn(next: Stage, muted: boolean): Promise<void> {
   if (stage.value?.spaceId === next.spaceId) return;
-  stepDown();
+  await withMicrophone((stream) => connect(next, muted, stream));
+}
+
+/** Ask for the microphone first, so that nothing begins without one; what throws closes it again. */
+export async function withMicrophone(use: (stream: MediaStream) => Promise<void>): Promise<void> {
   const stream = await openMicrophone();
+  try {
+    await use(stream);
+  } catch (error) {
+    close(stream);
+    throw error;
+  }
+}
+
+/** Be heard by an open microphone. Throws what the person must know. */
+export async function connect(next: Stage, muted: boolean, stream: MediaStream): Promise<void> {
+  stepDown();
   try {
     const joined = await tell(JoinSpaceDocument, { spaceId: next.spaceId });
     if (joined.whipUrl === null || joined.whepUrl === null || joined.mediaToken === null)
@@ -60,9 +75,13 @@ export async function goOn(next: Stage, muted: boolean): Promise<void> {
     measure(stream);
     await Promise.all(lines.map((line) => line.start()));
   } catch (error) {
-    for (const track of stream.getTracks()) track.stop();
+    close(stream);
     throw error;
   }
+}
+
+function close(stream: MediaStream | null): void {
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
 async function openMicrophone(): Promise<MediaStream> {
@@ -125,7 +144,7 @@ export function stepDown({ silently = false } = {}): void {
   for (const line of lines) line.stop({ silently });
   lines = [];
   clearInterval(timer);
-  for (const track of microphone?.getTracks() ?? []) track.stop();
+  close(microphone);
   microphone = null;
   void context?.close();
   context = null;
@@ -140,6 +159,13 @@ export async function leave(spaceId: string): Promise<void> {
   if (stage.value?.spaceId === spaceId) stepDown({ silently: true });
   if (player.track.value?.id === spaceId) player.close();
 }
+
+// Another tab may have signed out.
+effect(() => {
+  if (me.value !== null || stage.peek() === null) return;
+  stepDown();
+  say("You are signed out, and your microphone is closed.", { bad: true });
+});
 
 addEventListener("pagehide", () => {
   for (const line of lines) line.stop();

@@ -110,7 +110,7 @@ function Live({ card }: { card: CardFragment }) {
           <Bars /> Live
         </span>
         {space.isRecording && <RecordingBadge />}
-        <span class="count">{count(space.participantCount, "person", "people")} listening</span>
+        <span class="count">{count(space.participantCount, "person", "people")} here</span>
       </div>
       <h2>
         <a href={`/spaces/${space.id}`}>{space.title}</a>

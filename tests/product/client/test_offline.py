@@ -1,0 +1,33 @@
+"""Who opens a page while offline is told so, and gets the page once the server can be reached again."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.product.client.axe import violations
+from tests.product.client.scene import resident
+from tests.product.client.visitor import chromium, skip_unless_built, visit
+from tests.product.process import served_town
+
+pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_node]
+
+
+async def test_a_page_opened_offline_says_so_and_comes_back_by_itself(tmp_path: Path) -> None:
+    skip_unless_built()
+    async with served_town(tmp_path / "served") as town, chromium() as browser:
+        await resident(town, "mira", "Mira Okafor")
+        visitor = await visit(browser, town.url, service_workers="allow")
+        page = visitor.page
+        await page.goto(town.url)
+        await page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+        await page.goto("about:blank")
+
+        await town.server.stop()
+        await page.goto(f"{town.url}/people/mira")
+        await expect(page.get_by_role("heading", name="Spaces cannot be reached")).to_be_visible()
+        assert await violations(page) == []
+
+        await town.server.start()
+        await expect(page.get_by_role("heading", name="Mira Okafor", exact=True)).to_be_visible()
+    assert visitor.complaints == []

@@ -1,0 +1,55 @@
+"""A host knows at any moment whether anybody can hear them."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.product.client.scene import resident
+from tests.product.client.visitor import Visitor, chromium, skip_unless_built, visit
+from tests.product.town import Person, Town
+
+pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_node]
+
+_SPACES = '{ user(handle: "mira") { spaces(first: 5) { edges { node { state } } } } }'
+_OFF = "Your microphone is closed: nobody hears you."
+
+
+async def test_a_host_knows_when_nobody_hears_them(town: Town) -> None:
+    skip_unless_built()
+    mira = await resident(town, "mira", "Mira Okafor")
+    async with chromium(without=["--use-fake-ui-for-media-stream"]) as browser:
+        await _host(await visit(browser, town.url), town, mira)
+
+
+async def _host(host: Visitor, town: Town, mira: Person) -> None:
+    page = host.page
+    await page.goto(f"{town.url}/sign-in?to=/new")
+    await page.get_by_label("Handle").fill("mira")
+    await page.get_by_label("Password").fill("correct horse")
+    await page.get_by_label("Stay signed in on this device").check()
+    await page.get_by_role("button", name="Sign in").click()
+
+    # Without a microphone nothing begins.
+    await page.get_by_label("What do you want to talk about?").fill("ش" * 120)
+    await page.get_by_role("button", name="Start now").click()
+    await expect(page.get_by_role("alert")).to_contain_text("does not let this page use the microphone")
+    assert (await mira.read(_SPACES))["user"]["spaces"]["edges"] == []
+
+    await host.context.grant_permissions(["microphone"])
+    await page.get_by_role("button", name="Start now").click()
+    await expect(page.get_by_text("You are on the air")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    # The page is loaded again: the microphone is closed, and that is said.
+    await page.reload()
+    await expect(page.get_by_text(_OFF)).to_be_visible()
+    await page.get_by_role("button", name="Open your microphone").click()
+    await expect(page.get_by_text("You are on the air")).to_be_visible()
+    await expect(page.get_by_text(_OFF)).to_have_count(0)
+
+    # Another tab signs out.
+    other = await host.context.new_page()
+    await other.goto(town.url)
+    await other.get_by_label("Account of Mira Okafor").click()
+    await other.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_text("You are signed out, and your microphone is closed.")).to_be_visible()
+    assert host.complaints == []
