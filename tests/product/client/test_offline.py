@@ -9,6 +9,7 @@ from tests.product.client.axe import violations
 from tests.product.client.scene import resident
 from tests.product.client.visitor import chromium, skip_unless_built, visit
 from tests.product.process import served_town
+from tests.product.town import Town
 
 pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_node]
 
@@ -29,5 +30,24 @@ async def test_a_page_opened_offline_says_so_and_comes_back_by_itself(tmp_path: 
         assert await violations(page) == []
 
         await town.server.start()
+        await expect(page.get_by_role("heading", name="Mira Okafor", exact=True)).to_be_visible()
+    assert visitor.complaints == []
+
+
+async def test_a_page_that_is_open_loads_what_was_missed_once_the_network_is_back(town: Town) -> None:
+    skip_unless_built()
+    await resident(town, "mira", "Mira Okafor")
+    async with chromium() as browser:
+        visitor = await visit(browser, town.url)
+        page = visitor.page
+        await page.goto(f"{town.url}/people")
+        await page.get_by_label("Name or handle").fill("mira")
+        found = page.get_by_role("link", name="Mira Okafor")
+        await expect(found).to_be_visible()
+
+        await visitor.context.set_offline(True)
+        await found.click()
+        await expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+        await visitor.context.set_offline(False)
         await expect(page.get_by_role("heading", name="Mira Okafor", exact=True)).to_be_visible()
     assert visitor.complaints == []

@@ -1,5 +1,7 @@
 // What a page shows while there is nothing else to show.
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { isConnected, isOnline } from "../wire/client";
 import { Icon, type IconName } from "./icons";
 
 export function Empty({ icon, title, children }: { icon: IconName; title: string; children?: ComponentChildren }) {
@@ -12,7 +14,14 @@ export function Empty({ icon, title, children }: { icon: IconName; title: string
   );
 }
 
+/** Tried again by itself when the network is back. */
 export function Failed({ error, again }: { error: unknown; again: () => void }) {
+  const isBack = isOnline.value && isConnected.value;
+  const was = useRef(isBack);
+  useEffect(() => {
+    if (isBack && !was.current) again();
+    was.current = isBack;
+  }, [isBack]);
   return (
     <div class="empty" role="alert">
       <Icon name="cloud" />
