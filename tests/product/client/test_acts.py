@@ -51,6 +51,11 @@ async def test_a_listener_cuts_a_clip_gets_a_ticket_and_has_a_profile(town: Town
             .click()
         )
         player = page.get_by_role("region", name="Player")
+        # On a tablet too there is room to seek.
+        await page.set_viewport_size({"width": 768, "height": 1024})
+        seek = await player.get_by_label("Position", exact=True).bounding_box()
+        assert seek is not None
+        assert seek["width"] > 300
         await player.get_by_role("button", name="Cut a clip").click()
         await page.get_by_label("Start of the clip").fill("2000")
         await page.get_by_label("Length").fill("3000")

@@ -56,6 +56,7 @@ async def test_an_evening_from_the_first_word_to_the_deletion(town: Town, talkin
 
     # The host switches on the recording and goes live.
     await host.page.get_by_role("link", name="New Space").click()
+    await expect(host.page.get_by_role("main", name="New Space")).to_be_focused()
     await host.page.get_by_label("What do you want to talk about?").fill(TITLE)
     await host.page.get_by_role("switch", name="Record Space").check()
     await host.page.get_by_role("button", name="Start now").click()
@@ -81,6 +82,14 @@ async def test_an_evening_from_the_first_word_to_the_deletion(town: Town, talkin
     await speaker.page.get_by_role("button", name="Agree and speak").click()
     await expect(speaker.page.get_by_text("You are on the air")).to_be_visible()
     await hears(host.page, "others")
+
+    # Who is removed cannot come back: so the host is asked.
+    await host.page.get_by_role("button", name="Remove Noor Haddad").click()
+    await (
+        host.page.get_by_role("dialog", name="Remove Noor Haddad?")
+        .get_by_role("button", name="Keep them")
+        .click()
+    )
 
     # The host ends it and shares it at once.
     await host.page.get_by_role("button", name="End Space").click()

@@ -1,12 +1,13 @@
 // The frame around every page: where one can go, who is signed in, what is being heard.
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Invitations, isModerator, NoticesPage, unseen, useNotices } from "./account/notices";
 import { SignIn } from "./account/sign-in";
 import { PeoplePage } from "./account/people";
 import { PersonPage } from "./account/person";
 import { SignOutDocument } from "./documents";
 import { Avatar } from "./parts/avatar";
+import { Sure } from "./parts/dialog";
 import { Icon, Logo, type IconName } from "./parts/icons";
 import { attempt, Said } from "./parts/said";
 import { Empty } from "./parts/states";
@@ -83,6 +84,13 @@ export function App() {
     document.title = `${title} · Spaces`;
   }, [title]);
   useNotices();
+  // Who goes on by keyboard or hears the page stands where the new one begins.
+  const content = useRef<HTMLElement>(null);
+  const at = useRef(path.value);
+  useEffect(() => {
+    if (at.current !== path.value) content.current?.focus({ preventScroll: true });
+    at.current = path.value;
+  }, [path.value]);
   return (
     <>
       <a class="skip" href="#main">
@@ -90,7 +98,7 @@ export function App() {
       </a>
       <Top />
       <Offline />
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} aria-label={title} ref={content}>
         <Invitations />
         {page}
       </main>
@@ -102,6 +110,7 @@ export function App() {
 
 function Top() {
   const who = me.value;
+  const [asking, setAsking] = useState(false);
   return (
     <header class="top">
       <a class="home" href="/">
@@ -146,11 +155,16 @@ function Top() {
                 <Icon name="shield" /> Moderation
               </a>
             )}
-            <button onClick={() => void signOut()}>
+            <button onClick={() => (stage.value === null ? void signOut() : setAsking(true))}>
               <Icon name="out" /> Sign out
             </button>
           </div>
         </details>
+      )}
+      {asking && who !== null && (
+        <Sure title="Sign out?" stay="Stay" act="Sign out" onAct={() => void signOut().then(() => setAsking(false))} onClose={() => setAsking(false)}>
+          <p>Your microphone is open, and closes with it: nobody hears you then.</p>
+        </Sure>
       )}
     </header>
   );

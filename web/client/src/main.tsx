@@ -18,8 +18,14 @@ comeBack();
 standBy();
 // Room at the foot of the page for what stands there.
 effect(() => void document.body.classList.toggle("has-player", track.value !== null || stage.value !== null));
-// A menu that is open closes when one goes on.
+// A menu that is open closes when one goes on, and on Escape.
 addEventListener("click", (event) => {
   for (const open of document.querySelectorAll<HTMLDetailsElement>("details.account[open]"))
     if (!open.querySelector("summary")?.contains(event.target as Node)) open.open = false;
+});
+addEventListener("keydown", ({ key }) => {
+  const open = key === "Escape" && document.querySelector<HTMLDetailsElement>("details.account[open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary")?.focus();
 });

@@ -5,12 +5,12 @@ import { ask } from "../wire/client";
 
 const PAUSE_MS = 250;
 
-/** People whose handle or name begins like what is typed. */
-export function useFound(text: string): PersonFragment[] {
-  const [found, setFound] = useState<PersonFragment[]>([]);
+/** People whose handle or name begins like what is typed; nothing while nobody was looked for yet. */
+export function useFound(text: string): PersonFragment[] | null {
+  const [found, setFound] = useState<PersonFragment[] | null>(null);
   useEffect(() => {
     let wanted = true;
-    if (text.trim() === "") return setFound([]);
+    if (text.trim() === "") return setFound(null);
     const timer = setTimeout(() => {
       ask(FindPeopleDocument, { text: text.trim().replace(/^@/, "") }).then(
         ({ users }) => wanted && setFound(users.edges.flatMap(({ node }) => (node ? [node] : []))),
@@ -36,7 +36,7 @@ export function PeoplePage() {
         <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
       <ul class="people" aria-live="polite">
-        {found.map((person) => (
+        {found?.map((person) => (
           <li key={person.id}>
             <a href={`/people/${person.handle}`}>
               <Avatar person={person} size="m" />
@@ -47,7 +47,7 @@ export function PeoplePage() {
           </li>
         ))}
       </ul>
-      {text.trim() !== "" && found.length === 0 && <p class="quiet">Nobody is called that.</p>}
+      {found?.length === 0 && <p class="quiet">Nobody is called that.</p>}
     </>
   );
 }

@@ -1,15 +1,21 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
+import { depth, Said } from "./said";
 
 /** The browser's own modal dialog: it keeps the focus, gives it back, and closes on Escape. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null);
   const name = useId();
+  const [at] = useState(() => depth.peek() + 1);
   useEffect(() => {
     const dialog = box.current;
     dialog?.showModal();
-    return () => dialog?.close();
+    depth.value++;
+    return () => {
+      dialog?.close();
+      depth.value--;
+    };
   }, []);
   return (
     <dialog
@@ -32,7 +38,36 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
         </header>
         {children}
       </div>
+      <Said at={at} />
     </dialog>
+  );
+}
+
+interface Asked {
+  title: string;
+  children: ComponentChildren;
+  /** On the button that leaves all as it is. */
+  stay: string;
+  /** On the button that does it. */
+  act: string;
+  onAct: () => void;
+  onClose: () => void;
+}
+
+/** What cannot be undone is asked about once more. */
+export function Sure({ title, children, stay, act, onAct, onClose }: Asked) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      {children}
+      <div class="row end">
+        <button class="button" onClick={onClose}>
+          {stay}
+        </button>
+        <button class="button danger" onClick={onAct}>
+          {act}
+        </button>
+      </div>
+    </Dialog>
   );
 }
 

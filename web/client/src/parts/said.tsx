@@ -7,6 +7,8 @@ interface Word {
 }
 
 const word = signal<Word | null>(null);
+/** How many dialogs are open. All but the last is out of reach, so it is said in there. */
+export const depth = signal(0);
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 export function say(text: string, { bad = false } = {}): void {
@@ -26,8 +28,8 @@ export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-export function Said() {
-  const now = word.value;
+export function Said({ at = 0 }: { at?: number }) {
+  const now = depth.value === at ? word.value : null;
   return (
     <div class="said" role="status" aria-live="polite">
       {now && (

@@ -50,7 +50,10 @@ export async function attach(source: Source, onTrouble: (trouble: Trouble) => vo
 }
 
 async function attachLibrary({ url, fromS, isLive = false }: Source, onTrouble: (trouble: Trouble) => void): Promise<void> {
-  const { default: Library, Events, ErrorTypes } = await import("hls.js/light");
+  const { default: Library, Events, ErrorTypes } = await import("hls.js/light").catch(() => {
+    // After an update of the server the page that is open asks for what is no more.
+    throw new Error("The player could not be loaded. Load this page again, and try once more.");
+  });
   if (!Library.isSupported()) return onTrouble("broken");
   audio.onerror = null;
   // A worker would have to be made from a blob, which our policy forbids; audio costs little without it.

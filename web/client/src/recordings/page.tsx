@@ -1,7 +1,7 @@
 // What one has recorded: how long it lives, where it begins, and what is left of it.
 import { useState } from "preact/hooks";
 import { AppealDocument, DeleteRecordingDocument, MyRecordingsDocument, TrimDocument, type MyRecordingsQuery } from "../documents";
-import { Dialog } from "../parts/dialog";
+import { Dialog, FormEnd, Sure } from "../parts/dialog";
 import { Icon, PlayIcon } from "../parts/icons";
 import { usePaged } from "../parts/load";
 import { More } from "../parts/more";
@@ -216,7 +216,7 @@ function Delete({ recording, change, onClose }: { recording: Mine; change: Shown
       if (payload.recording !== null) change(payload.recording);
     });
   return (
-    <Dialog title="Delete this recording?" onClose={onClose}>
+    <Sure title="Delete this recording?" stay="Keep it" act="Delete for good" onAct={() => void remove()} onClose={onClose}>
       <p>
         From this moment nobody can play, share or download it, here or anywhere it was shared. It cannot be undone.
       </p>
@@ -224,15 +224,7 @@ function Delete({ recording, change, onClose }: { recording: Mine; change: Shown
         A review copy stays for moderators alone, for 30 days; longer only while a report or an appeal is open. Then every byte
         is destroyed, and you get a signed receipt.
       </p>
-      <div class="row end">
-        <button class="button" onClick={onClose}>
-          Keep it
-        </button>
-        <button class="button danger" onClick={() => void remove()}>
-          Delete for good
-        </button>
-      </div>
-    </Dialog>
+    </Sure>
   );
 }
 
@@ -287,9 +279,7 @@ function Appeal({ recordingId, reload, onClose }: { recordingId: string; reload:
           Why was it wrong to take it down?
           <textarea rows={5} required maxLength={2000} value={statement} onInput={(event) => setStatement(event.currentTarget.value)} />
         </label>
-        <div class="row end">
-          <button class="button primary">Send</button>
-        </div>
+        <FormEnd send="Send" onClose={onClose} />
       </form>
     </Dialog>
   );

@@ -15,7 +15,7 @@ import {
 } from "../documents";
 import { useFound } from "../account/people";
 import { Avatar } from "../parts/avatar";
-import { Dialog } from "../parts/dialog";
+import { Dialog, Sure } from "../parts/dialog";
 import { Icon } from "../parts/icons";
 import { useLoaded } from "../parts/load";
 import { attempt, say } from "../parts/said";
@@ -72,17 +72,9 @@ export function HostDesk({ room, isHost }: { room: Room; isHost: boolean }) {
       </div>
       {inviting && <InviteDialog space={space} isHost={isHost} onClose={() => setInviting(false)} />}
       {ending && (
-        <Dialog title="End this Space?" onClose={() => setEnding(false)}>
+        <Sure title="End this Space?" stay="Go on" act="End it now" onAct={() => void end()} onClose={() => setEnding(false)}>
           <p>Everybody is sent home. {space.recordingEnabled && "The recording can be played and shared at once."}</p>
-          <div class="row end">
-            <button class="button" onClick={() => setEnding(false)}>
-              Go on
-            </button>
-            <button class="button danger" onClick={() => void end()}>
-              End it now
-            </button>
-          </div>
-        </Dialog>
+        </Sure>
       )}
     </section>
   );
@@ -138,7 +130,7 @@ function InviteDialog({ space, isHost, onClose }: { space: Space; isHost: boolea
   const [text, setText] = useState("");
   const [role, setRole] = useState<InvitedRole>("SPEAKER");
   const [asked, setAsked] = useState<readonly string[]>([]);
-  const found = useFound(text).filter(({ id }) => id !== space.host.id);
+  const found = useFound(text)?.filter(({ id }) => id !== space.host.id);
   const invite = (person: PersonFragment) =>
     attempt(async () => {
       await tell(InviteDocument, { spaceId: space.id, userId: person.id, role });
@@ -161,7 +153,7 @@ function InviteDialog({ space, isHost, onClose }: { space: Space; isHost: boolea
         </label>
       )}
       <ul class="rows">
-        {found.map((person) => (
+        {found?.map((person) => (
           <li key={person.id}>
             <Avatar person={person} size="m" />
             <span>
@@ -174,6 +166,7 @@ function InviteDialog({ space, isHost, onClose }: { space: Space; isHost: boolea
           </li>
         ))}
       </ul>
+      {found?.length === 0 && <p class="quiet">Nobody is called that.</p>}
     </Dialog>
   );
 }
@@ -199,6 +192,7 @@ export function Before({ room, reload }: { room: Room; reload: () => void }) {
     );
     setStarting(false);
   };
+  const [canceling, setCanceling] = useState(false);
   const cancel = () => attempt(() => tell(CancelSpaceDocument, { spaceId: space.id })).then(reload);
   return (
     <section class="stage" aria-label="Before you start">
@@ -210,11 +204,16 @@ export function Before({ room, reload }: { room: Room; reload: () => void }) {
         <button class="button" onClick={() => setInviting(true)}>
           <Icon name="plus" /> Invite
         </button>
-        <button class="button" onClick={() => void cancel()}>
+        <button class="button" onClick={() => setCanceling(true)}>
           Call off
         </button>
       </div>
       {inviting && <InviteDialog space={space} isHost onClose={() => setInviting(false)} />}
+      {canceling && (
+        <Sure title="Call this Space off?" stay="Keep it" act="Call it off" onAct={() => void cancel()} onClose={() => setCanceling(false)}>
+          <p>It cannot be opened again. {space.ticketing !== null && "Everybody who has a ticket gets the money back."}</p>
+        </Sure>
+      )}
     </section>
   );
 }

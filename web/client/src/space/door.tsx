@@ -52,7 +52,6 @@ function ListenerDoor({ space, isIn }: { space: Space; isIn: boolean }) {
   );
 }
 
-/** Says what leaving means to the one who hosts. */
 function Leave({ space }: { space: Space }) {
   return (
     <button class="button on-colour" onClick={() => void attempt(() => leave(space.id))}>

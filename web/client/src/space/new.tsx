@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { CreateSpaceDocument, MayRecordDocument, StartSpaceDocument, type SpeakerPolicy } from "../documents";
 import { Empty } from "../parts/states";
-import { attempt } from "../parts/said";
-import { go } from "../router";
-import { ask, Refused, tell } from "../wire/client";
+import { say } from "../parts/said";
+import { go, path } from "../router";
+import { ask, tell } from "../wire/client";
 import { me } from "../wire/session";
 import { places } from "../timeline/ticket";
 import { RecordSwitch } from "./desk";
@@ -71,15 +71,21 @@ export function NewSpace() {
     };
     const launch = async (stream: MediaStream) => {
       const spaceId = await create();
-      await tell(StartSpaceDocument, { spaceId });
-      await attempt(() => connect({ spaceId, title, host }, false, stream));
-      go(`/spaces/${spaceId}`);
+      try {
+        await tell(StartSpaceDocument, { spaceId });
+        await connect({ spaceId, title, host }, false, stream);
+      } finally {
+        // It is there now: whatever went wrong, one goes on at its own page.
+        go(`/spaces/${spaceId}`);
+      }
     };
     try {
       if (later) go(`/spaces/${await create()}`);
       else await withMicrophone(launch);
     } catch (failed) {
-      setProblem(failed instanceof Refused || failed instanceof Error ? failed.message : String(failed));
+      const text = failed instanceof Error ? failed.message : String(failed);
+      if (path.value === "/new") setProblem(text);
+      else say(text, { bad: true });
     } finally {
       setSending(false);
     }

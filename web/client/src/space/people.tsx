@@ -1,6 +1,8 @@
 // Who is there, by what they may do: those on the stage large, those who listen as a number.
 import { InviteDocument, RemoveDocument, SetMutedDocument, SetRoleDocument, type SeatFragment } from "../documents";
+import { useState } from "preact/hooks";
 import { Avatar } from "../parts/avatar";
+import { Sure } from "../parts/dialog";
 import { Icon } from "../parts/icons";
 import { attempt, say } from "../parts/said";
 import { tell } from "../wire/client";
@@ -21,6 +23,7 @@ export function People({ space, seats, helps, isHost }: Shown) {
   const onStage = seats.filter(({ role }) => role !== "LISTENER").sort((a, b) => ORDER[a.role] - ORDER[b.role]);
   const listeners = seats.filter(({ role }) => role === "LISTENER");
   const isLive = space.state === "LIVE";
+  const [removing, setRemoving] = useState<SeatFragment | null>(null);
   if (onStage.length === 0) return null;
   return (
     <section class="stage" aria-label="People">
@@ -29,7 +32,7 @@ export function People({ space, seats, helps, isHost }: Shown) {
       </header>
       <ul class="seats">
         {onStage.map((seat) => (
-          <Seat key={seat.id} space={space} seat={seat} helps={helps} isHost={isHost} isLive={isLive} />
+          <Seat key={seat.id} space={space} seat={seat} helps={helps} isHost={isHost} isLive={isLive} remove={() => setRemoving(seat)} />
         ))}
       </ul>
       {isLive && listeners.length > 0 && (
@@ -49,7 +52,7 @@ export function People({ space, seats, helps, isHost }: Shown) {
                   </button>
                 )}
                 {helps && (
-                  <button class="round" aria-label={`Remove ${seat.user.name}`} onClick={() => void remove(space, seat)}>
+                  <button class="round" aria-label={`Remove ${seat.user.name}`} onClick={() => setRemoving(seat)}>
                     <Icon name="close" />
                   </button>
                 )}
@@ -58,6 +61,7 @@ export function People({ space, seats, helps, isHost }: Shown) {
           </ul>
         </>
       )}
+      {removing !== null && <Remove space={space} seat={removing} onClose={() => setRemoving(null)} />}
     </section>
   );
 }
@@ -67,10 +71,28 @@ const invite = (space: Space, seat: SeatFragment) =>
     await tell(InviteDocument, { spaceId: space.id, userId: seat.user.id, role: "SPEAKER" });
     say(`${seat.user.name} is invited to speak.`);
   });
-const remove = (space: Space, seat: SeatFragment) =>
-  attempt(() => tell(RemoveDocument, { spaceId: space.id, userId: seat.user.id }));
 
-function Seat({ space, seat, helps, isHost, isLive }: { space: Space; seat: SeatFragment; helps: boolean; isHost: boolean; isLive: boolean }) {
+function Remove({ space, seat, onClose }: { space: Space; seat: SeatFragment; onClose: () => void }) {
+  const { id, name } = seat.user;
+  const remove = () =>
+    attempt(async () => {
+      await tell(RemoveDocument, { spaceId: space.id, userId: id });
+      onClose();
+    });
+  return (
+    <Sure title={`Remove ${name}?`} stay="Keep them" act="Remove" onAct={() => void remove()} onClose={onClose}>
+      <p>They can neither hear this Space nor come back into it.</p>
+    </Sure>
+  );
+}
+
+interface Seated extends Omit<Shown, "seats"> {
+  seat: SeatFragment;
+  isLive: boolean;
+  remove: () => void;
+}
+
+function Seat({ space, seat, helps, isHost, isLive, remove }: Seated) {
   const { user, role } = seat;
   const isMe = user.id === me.value?.id;
   const speaks = isLive && seat.isSpeaking && !seat.isMuted;
@@ -96,7 +118,7 @@ function Seat({ space, seat, helps, isHost, isLive }: { space: Space; seat: Seat
           <div class="menu">
             {!seat.isMuted && <button onClick={() => void mute()}>Mute</button>}
             <button onClick={() => void down()}>Back to listening</button>
-            <button onClick={() => void remove(space, seat)}>Remove</button>
+            <button onClick={remove}>Remove</button>
           </div>
         </details>
       )}
