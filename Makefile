@@ -40,7 +40,7 @@ cluster: setup ## two API processes, two media processes, two workers, PostgreSQ
 	@$(BIN)/python -m tests.product.cluster
 
 .PHONY: chaos
-chaos: setup ## stop PostgreSQL, the store and an API process for half a minute each under load: nothing is lost
+chaos: setup ## stop PostgreSQL, the store and each kind of process for half a minute under load: nothing is lost
 	@SPACES_CHAOS_S=30 $(BIN)/pytest -rs -s -m long -o faulthandler_timeout=1200 tests/product/test_chaos.py $(ARGS)
 
 WORKERS ?= 3

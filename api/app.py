@@ -74,6 +74,7 @@ log = structlog.get_logger(__name__)
 _HERE = Path(__file__).parent
 _PROGRESS_S = 1.0
 _ATTENDANCE_S = 0.2
+_CANCEL_AGAIN_S = 0.2
 _CORS = Middleware(
     CORSMiddleware,
     allow_origins=["*"],
@@ -265,6 +266,10 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
             stack.push_async_callback(house.payments.aclose)
         if house.providers is not None:
             stack.push_async_callback(house.providers.aclose)
+        # First of all: who was attached before comes back while the rest starts, and gets its part of the rooms.
+        control = ControlSocket(settings.data_dir.absolute(), engine)
+        stack.push_async_callback(control.close)
+        await control.start()
         await asyncio.gather(_open_database(settings), engine.start())
         await restore.refuse_older(house, settings.data_dir.absolute())
         await house.policies.adopt(house.clock.now())
@@ -296,9 +301,9 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         if notify.is_heard(settings.database):
             tasks.append(asyncio.create_task(wakes.hear(house.bus, settings.database), name="wake-ups"))
         stack.push_async_callback(cancel, tasks)
-        control = ControlSocket(settings.data_dir.absolute(), engine)
+        # Nobody comes any more once all the others end.
         stack.push_async_callback(control.close)
-        await control.start()
+        control.opened()
         yield
 
 
@@ -334,7 +339,11 @@ async def _keep_attendance(house: House) -> None:
 async def cancel(tasks: list[asyncio.Task[None]]) -> None:
     """End tasks; one that ended badly by itself is told."""
     for task in tasks:
-        task.cancel()
-    for result in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(result, Exception):
-            log.error("a task ended badly", exc_info=result)
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task ended badly", exc_info=error)
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        # One that takes the end of its statement for a database that is away goes on: it is told again.
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)

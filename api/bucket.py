@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from api.keys import write_once
 from api.settings import Settings
 from services.clock import SystemClock
 
@@ -43,7 +44,9 @@ def remembered_bucket(settings: Settings) -> "Bucket | None":
     expect_same_store(settings)
     bucket = open_bucket(settings)
     if bucket is not None:
-        (settings.data_dir.absolute() / MARK).write_text(settings.store_url + "\n")
+        write_once(settings.data_dir.absolute() / MARK, f"{settings.store_url}\n".encode())
+        # Another process may have been quicker, with another store.
+        expect_same_store(settings)
     return bucket
 
 

@@ -37,6 +37,7 @@ class ControlSocket:
         self._engine = engine
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
+        self._is_open = asyncio.Event()
 
     async def start(self) -> None:
         """Listen. The data folder is this server's alone, so a socket that is there is a dead one's. Raises OSError."""
@@ -46,6 +47,10 @@ class ControlSocket:
         with control_path(self._data_dir) as path:
             listening.bind(path)
         self._server = await asyncio.start_unix_server(self._accept, sock=listening, limit=STREAM_LIMIT_BYTES)
+
+    def opened(self) -> None:
+        """The rooms are open: from now on it can be told how many are left."""
+        self._is_open.set()
 
     async def close(self) -> None:
         """Take nobody more. Processes that have attached stay, until the engine lets them go."""
@@ -95,6 +100,7 @@ class ControlSocket:
 
     async def _drain(self, process: str, writer: asyncio.StreamWriter) -> None:
         """Tell how many live Spaces are left until none is; then end the process, or the server."""
+        await self._is_open.wait()
         self._engine.drain(process)
         log.warning("draining", process=process or "all")
         while left := await self._left(process):

@@ -50,6 +50,7 @@ class WatchedEngine:
         # Spaces whose process was lost: they are placed anew even while no others are.
         self._orphans: set[str] = set()
         self._watching: asyncio.TaskGroup | None = None
+        self._is_closing = False
         self._hear: Hear | None = None
         self._lost: Lost | None = None
         self.is_draining = False
@@ -87,20 +88,29 @@ class WatchedEngine:
         try:
             async with asyncio.TaskGroup() as self._watching:
                 self._watching.create_task(self._keep_own(), name="own media process")
+                for member in self._attached.values():
+                    self._keep(member)
         finally:
-            self._watching = None
+            self._watching, self._is_closing = None, True
+
+    def _keep(self, member: Member) -> None:
+        if self._watching is not None:
+            self._watching.create_task(self._keep_attached(member), name=f"media process {member.name}")
 
     def attach(self, attached: Attached) -> Member:
-        """Place rooms on another process from now on. Raises EngineError when its name is taken."""
-        if self._watching is None:
-            raise EngineUnavailable("the server is coming up, or going down")
+        """Place rooms on another process from now on. Raises EngineError when its name is taken.
+
+        One that comes before `watch` does is heard from then on: so the rooms of a server that is back are spread.
+        """
+        if self._is_closing:
+            raise EngineUnavailable("the server is going down")
         if attached.name in self._attached or attached.name == OWN:
             raise EngineError(f"expected another name, {attached.name} is taken")
         member = Member(attached.name, rooms=attached.rooms)
         member.run = attached.run()
         member.is_draining = self.is_draining
         self._attached[member.name] = member
-        self._watching.create_task(self._keep_attached(member), name=f"media process {member.name}")
+        self._keep(member)
         log.warning("media process attached", process=member.name)
         return member
 

@@ -34,11 +34,11 @@ def load_or_make(path: Path) -> bytes:
 
 
 def _make(path: Path) -> bytes:
-    _write_once(path, secrets.token_bytes(_KEY_BYTES))
+    write_once(path, secrets.token_bytes(_KEY_BYTES))
     return path.read_bytes()
 
 
-def _write_once(path: Path, data: bytes) -> None:
+def write_once(path: Path, data: bytes) -> None:
     """Write a file that appears whole, for its owner alone. When two processes race, the first one stands."""
     part = path.with_suffix(f".{secrets.token_hex(4)}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -54,7 +54,7 @@ def load_or_make_ec(path: Path) -> EllipticCurvePrivateKey:
     """The P-256 key in a PEM file; on first use a new one, readable by its owner alone."""
     if not path.exists():
         made = generate_private_key(SECP256R1())
-        _write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     key = load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key, EllipticCurvePrivateKey):
         raise TypeError(f"expected an elliptic curve key in {path.name}")
@@ -84,7 +84,7 @@ class ReceiptKeys:
         paths = self._paths()
         path = self._folder / f"receipts-{paths[-1][0] + 1 if paths else 1}.jwk"
         made = ECKey.generate_key("P-256", auto_kid=True)
-        _write_once(path, orjson.dumps(made.as_dict(private=True)))
+        write_once(path, orjson.dumps(made.as_dict(private=True)))
         return self._key(path)
 
     def _paths(self) -> list[tuple[int, Path]]:

@@ -246,6 +246,9 @@ class RemoteEngine:
             raise EngineUnavailable("the media process is gone") from error
         finally:
             del self._pending[number]
+            # Sending may have failed first: then nobody has looked at what came of the answer.
+            if answer.done() and not answer.cancelled():
+                answer.exception()
 
     async def _read(self) -> None:
         while (frame := await read_frame(self._reader)) is not None:

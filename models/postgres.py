@@ -81,6 +81,9 @@ def _translated(error: Exception) -> Exception:
             return OperationalError(error)
         case asyncpg.InterfaceError() if not isinstance(error, ValueError):
             return OperationalError(error)
+        case asyncpg.InternalClientError():
+            # A connection that broke between two steps of a statement.
+            return OperationalError(error)
     return error
 
 
@@ -107,8 +110,12 @@ class _Transaction(TransactionWrapper):
 
     async def rollback(self) -> None:
         """On a lost connection the server has done it."""
-        connection = self._connection
-        if connection.is_closed():
+        try:
+            is_closed = self._connection.is_closed()
+        except asyncpg.InterfaceError:
+            # The pool has taken it back already, as lost.
+            is_closed = True
+        if is_closed:
             self._finalized = True
         else:
             await _told(super().rollback())

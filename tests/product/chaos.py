@@ -13,15 +13,19 @@ from websockets.exceptions import WebSocketException
 
 from models.fields import to_ms
 from services.clock import SystemClock
+from tests.media.publisher import tone
+from tests.product.cluster import Cluster
 from tests.product.databases import databases
 from tests.product.process import ServedTown
 from tests.product.receiver import Receiver, hook
 from tests.product.town import Person
+from tests.product.voices import uuid_of
 
 PAUSE_S = 0.1
 # A process that hangs keeps what it has accepted; people try again.
 GIVEN_UP_AFTER_S = 5.0
 MARKED_A_ROUND = 3
+STALL_S = 0.2
 UPDATES = (
     "subscription($id: ID!, $after: String) { spaceUpdates(spaceId: $id, after: $after) { cursor kind } }"
 )
@@ -41,6 +45,8 @@ class History:
     # When each kind of work was last answered well, by the monotonic clock.
     well_s: dict[str, float] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
+    # When this process itself was held up, by the monotonic clock: what it sent then was late.
+    stalls: list[tuple[float, float]] = field(default_factory=list)
 
     def went_well(self, what: str) -> None:
         self.well_s[what] = time.monotonic()
@@ -48,9 +54,10 @@ class History:
 
     async def until_all_well(self, since_s: float) -> float:
         """Wait until every kind of work has gone well once more; how long after `since_s` that was."""
-        async with asyncio.timeout(60):
-            while min(self.well_s.values()) <= since_s:
-                await asyncio.sleep(0.02)
+        give_up_s = time.monotonic() + 60
+        while late := [what for what, well_s in self.well_s.items() if well_s <= since_s]:
+            assert time.monotonic() < give_up_s, f"never went well again: {late}"
+            await asyncio.sleep(0.02)
         return min(self.well_s.values()) - since_s
 
 
@@ -58,7 +65,7 @@ class Load:
     """People who work until `stop`."""
 
     def __init__(self, town: ServedTown, history: History, receiver: Receiver) -> None:
-        self._town = town
+        self.town = town
         self.history = history
         self._receiver = receiver
         self.stop = asyncio.Event()
@@ -72,10 +79,10 @@ class Load:
         self._launched: set[str] = set()
         self._ended: set[str] = set()
 
-    async def begin(self, *, renamers: int = 2, followers: int = 2) -> None:
-        """Everybody starts, and has been answered once."""
+    async def begin(self, *, renamers: int = 2, followers: int = 2, also: int = 0) -> None:
+        """Everybody starts, and has been answered once, `also` others who work on the same history."""
         for number in range(renamers):
-            host = await self._town.person()
+            host = await self.town.person()
             space_id = str((await host.new_space())["id"])
             self._hosts[space_id] = host
             self._start(self._rename(host, space_id, f"renames {number}"))
@@ -83,13 +90,15 @@ class Load:
                 key = f"{space_id} {follower}"
                 self._followed[key] = []
                 self._following.append(asyncio.create_task(self._follow(host, space_id, self._followed[key])))
-        launcher = await self._town.person()
+        launcher = await self.town.person()
         self.hook = await hook(launcher, self._receiver.url, "SPACE_STARTED", "SPACE_ENDED")
+        self._start(self._play(await self._stored(launcher)))
         self._start(self._launch(launcher))
         self._start(self._read(launcher))
         self._start(self._retire())
+        self._start(self._look_at_itself())
         async with asyncio.timeout(60):
-            while len(self.history.well_s) < renamers + 3:
+            while len(self.history.well_s) < renamers + 4 + also:
                 assert not any(task.done() for task in self._tasks), "somebody has given up"
                 await asyncio.sleep(0.05)
 
@@ -119,7 +128,7 @@ class Load:
         """The one field of the answer, or None when it was refused as it may be."""
         body = {"query": query, "variables": variables}
         try:
-            answer = await self._town.http.post(
+            answer = await self.town.http.post(
                 "/graphql", json=body, headers=person.headers, timeout=GIVEN_UP_AFTER_S
             )
         except httpx.TransportError:
@@ -194,6 +203,42 @@ class Load:
                 self.history.went_well("reads")
             await asyncio.sleep(PAUSE_S)
 
+    async def _stored(self, host: Person) -> str:
+        """A recording that is in the object store alone: where its bytes are played from."""
+        space_id = await host.live_space(record=True)
+        voice = await host.publish(space_id, tone(frequency_hz=440, seconds=1))
+        await voice.play_to_end()
+        await host.do("endSpace", spaceId=space_id)
+        await voice.close()
+        recording = await host.recording(space_id, "id playback { url }")
+        async with asyncio.timeout(60):
+            while (self.town.data_dir / "recordings" / str(uuid_of(recording["id"]))).exists():
+                await asyncio.sleep(0.1)
+        return str(recording["playback"]["url"].replace("index.m3u8", "programme.mp4"))
+
+    async def _play(self, url: str) -> None:
+        while not self.stop.is_set():
+            try:
+                answer = await self.town.http.get(
+                    url, headers={"Range": "bytes=0-999"}, timeout=GIVEN_UP_AFTER_S
+                )
+            except httpx.TransportError:
+                self.history.cut_off += 1
+            else:
+                if answer.status_code == 206:
+                    self.history.went_well("plays")
+                else:
+                    self.history.refusals[answer.status_code, answer.headers.get("Retry-After", "never")] += 1
+            await asyncio.sleep(PAUSE_S)
+
+    async def _look_at_itself(self) -> None:
+        while not self.stop.is_set():
+            before_s = time.monotonic()
+            await asyncio.sleep(PAUSE_S)
+            now_s = time.monotonic()
+            if now_s - before_s > PAUSE_S + STALL_S:
+                self.history.stalls.append((before_s, now_s))
+
     async def _retire(self) -> None:
         """Review copies run out, a few a second, and are purged by whichever worker finds them."""
         while not self.stop.is_set():
@@ -204,7 +249,7 @@ class Load:
         now_ms = to_ms(SystemClock().now())
         with contextlib.suppress(Exception):
             databases.write(
-                self._town.data_dir,
+                self.town.data_dir,
                 f"UPDATE recording SET status = 'DELETED', gone_at = {now_ms} - 31::bigint * 86400000, "
                 f"purge_at = {now_ms} - 86400000 WHERE id IN (SELECT recording.id FROM recording JOIN space"
                 " ON space.id = recording.space_id WHERE recording.status = 'AVAILABLE'"
@@ -247,14 +292,14 @@ class Load:
         assert all(kinds in (["space.started", "space.ended"], ["space.started"]) for kinds in order.values())
 
     async def _check_purges(self) -> None:
-        folder = self._town.data_dir
+        folder = self.town.data_dir
 
-        def left() -> int:
+        def waiting() -> int:
             query = "SELECT count(*) FROM recording WHERE status = 'DELETED' AND purge_at IS NOT NULL"
             return int(databases.read(folder, query)[0][0])
 
         async with asyncio.timeout(120):
-            while await asyncio.to_thread(left):
+            while await asyncio.to_thread(waiting):
                 await asyncio.sleep(0.2)
         purged = databases.read(folder, "SELECT id FROM recording WHERE status = 'PURGED'")
         entries = databases.read(
@@ -265,6 +310,10 @@ class Load:
         assert sorted(map(str, entries)) == sorted(map(str, purged)) == sorted(map(str, receipts))
         for (recording_id,) in purged:
             assert not (Path(folder) / "recordings" / str(recording_id)).exists()
+        cluster = self.town.server
+        assert isinstance(cluster, Cluster)
+        left = "\n".join(await asyncio.to_thread(cluster.store.everything, cluster.bucket))
+        assert not [one for (one,) in purged if str(one) in left]
         self.history.answered["purged"] = len(purged)
 
 

@@ -8,6 +8,7 @@ import contextlib
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,8 @@ from tests.product.process import START_PATIENCE_S, Server
 from tests.product.s3 import ObjectStore, object_store
 
 API_PROCESSES = 2
-_WORKERS = 2
+# What stands beside the server, each by the words that start it.
+_BESIDE = (("media", "--name", "second"), ("worker",), ("worker",))
 
 
 class Cluster(Server):
@@ -49,13 +51,26 @@ class Cluster(Server):
         took_s = await super().start(**environment)
         if self._beside:
             return took_s
-        for words in (("media", "--name", "second"), *[("worker",)] * _WORKERS):
-            with (self.folder / "server.err").open("ab") as errors:
-                self._beside.append(await self.command_into(errors, *words, **environment))
+        for words in _BESIDE:
+            self._beside.append(await self._start_beside(words, **environment))
         async with asyncio.timeout(START_PATIENCE_S), httpx.AsyncClient(base_url=self.url) as http:
             while 'spaces_media_rooms{process="second"}' not in (await http.get("/metrics")).text:
                 await asyncio.sleep(0.05)
         return took_s
+
+    async def _start_beside(self, words: Sequence[str], **environment: str) -> asyncio.subprocess.Process:
+        with (self.folder / "server.err").open("ab") as errors:
+            return await self.command_into(errors, *words, **environment)
+
+    async def revive(self) -> None:
+        """Start again what stands beside the server and has ended, as an operator's supervisor does."""
+        for place, words in enumerate(_BESIDE):
+            process = self._beside[place]
+            # One that was killed a moment ago may not have been reaped yet.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 0.1)
+            if process.returncode is not None:
+                self._beside[place] = await self._start_beside(words)
 
     async def stop(self) -> float:
         """SIGTERM to all, the server first; the seconds that it took."""

@@ -101,6 +101,8 @@ class Server:
             "SPACES_LOG_LEVEL": "WARNING",
             "PYTHONPATH": str(_ROOT),
             "PYTHONWARNINGS": "error",
+            # It starts from what was compiled before, as an installed one does.
+            "PYTHONDONTWRITEBYTECODE": "",
             "TMPDIR": str(scratch),
         }
 

@@ -204,6 +204,21 @@ async def test_a_process_outlives_a_restart_of_the_server_and_comes_back(tmp_pat
         town.server.forgive("media process lost")
 
 
+@pytest.mark.long
+async def test_the_spaces_of_a_server_that_is_back_are_spread_over_its_processes_again(
+    tmp_path: Path,
+) -> None:
+    async with served_town(tmp_path) as town, second(town):
+        spaces = await two_spaces(town)
+        await town.server.kill()
+        await town.server.start()
+        await until_rooms(town, {"server": 1, "second": 1})
+        for host, space_id in spaces:
+            await come_back(host, space_id)
+            assert (await host.recording(space_id, "status"))["status"] == "AVAILABLE"
+        town.server.forgive("media process lost")
+
+
 async def test_a_process_carries_so_many_rooms_and_a_room_so_many_sessions(tmp_path: Path) -> None:
     async with open_town(tmp_path / "data", rooms_per_process=1, sessions_per_room=1) as town:
         host, other = await town.person(), await town.person()
