@@ -27,18 +27,20 @@ async function keep(): Promise<void> {
 }
 
 self.addEventListener("fetch", (event) => {
-  const { method, mode, destination, url } = event.request;
+  const { method, mode, url } = event.request;
   const { origin, pathname } = new URL(url);
-  if (mode === "navigate" && destination === "document" && method === "GET" && !FILES.test(pathname)) event.respondWith(page(event));
+  if (mode === "navigate" && method === "GET") event.respondWith(page(event));
   else if (origin === self.origin && pathname.startsWith(BUILT)) event.respondWith(part(event.request));
 });
 
 async function page(event: FetchEvent): Promise<Response> {
+  const { destination, url } = event.request;
   try {
+    // The browser has asked already, while this worker woke up: so nothing is asked for twice.
     return ((await event.preloadResponse) as Response | undefined) ?? (await fetch(event.request));
   } catch (error) {
-    const kept = await caches.match(OFFLINE);
-    if (kept === undefined) throw error;
+    const kept = destination === "document" && !FILES.test(new URL(url).pathname) && (await caches.match(OFFLINE));
+    if (!kept) throw error;
     return kept;
   }
 }
