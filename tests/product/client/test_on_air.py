@@ -10,7 +10,7 @@ from tests.product.town import Person, Town
 pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_node]
 
 _SPACES = '{ user(handle: "mira") { spaces(first: 5) { edges { node { state } } } } }'
-_OFF = "Your microphone is closed: nobody hears you."
+_OFF = "Your microphone is closed: nobody hears you from this page."
 
 
 async def test_a_host_knows_when_nobody_hears_them(town: Town) -> None:

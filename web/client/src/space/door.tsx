@@ -76,7 +76,7 @@ function SpeakerDoor({ space }: { space: Space }) {
     });
   return (
     <div class="controls">
-      {!isOn && <p class="off-air">{isHost ? "Your microphone is closed: nobody hears you." : "Your microphone is closed."}</p>}
+      {!isOn && <p class="off-air">{isHost ? "Your microphone is closed: nobody hears you from this page." : "Your microphone is closed."}</p>}
       {!isOn && (
         <button class="button on-colour" onClick={step}>
           <Icon name="mic" /> {isHost ? "Open your microphone" : "Speak"}
