@@ -10,7 +10,7 @@ from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.timeline_item import SHARE_KINDS, TimelineItem
 from schema.rows import Relation, Rows
-from services import clips, playback, retention, visibility
+from services import avatars, clips, playback, retention, visibility
 from services.house import House
 from services.links import LinkKind
 from services.viewers import Viewer
@@ -57,7 +57,7 @@ class Card:
     listeners: int
     is_recording: bool
     player: Player | None
-    audio_url: str | None
+    image_url: str
     length: str | None
     gone: str | None
 
@@ -94,7 +94,7 @@ class CardBook:
             listeners=space.participant_count,
             is_recording=space.state is SpaceState.LIVE and status in ICON_ON,
             player=self._player(item, space, recording, clip, now),
-            audio_url=self._audio_url(recording, now) if item.clip_id is None else None,
+            image_url=avatars.url(self._house, host) or self._house.links.url("/assets/icon.svg"),
             length=_length(clip, recording),
             gone=_gone(status, clip),
         )
@@ -121,12 +121,6 @@ class CardBook:
             token = links.sign(playback.live_link(self._house, space, Viewer(), now))
             return Player(playlist=links.url(f"/media/live/{token}/index.m3u8"), file=None)
         return None
-
-    def _audio_url(self, recording: Recording | None, now: datetime) -> str | None:
-        """An address of the sound that lasts as long as the recording is public: what Open Graph names."""
-        if recording is None or not visibility.may_play(recording, now, admitted=not recording.is_ticketed):
-            return None
-        return feed_url(self._house, recording)
 
 
 def feed_url(house: House, recording: Recording) -> str | None:

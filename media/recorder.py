@@ -127,6 +127,12 @@ class Recorder:
         """Where the next sound goes, in ms since the first audio."""
         return self._programme.position_ms
 
+    def position_at(self, tick_ns: int) -> int:
+        """Where the sound of a tick goes, in ms since the first audio; also while nothing is written."""
+        if self._started_at_ms is None:
+            return 0
+        return self._expected_samples(tick_ns) * 1000 // SAMPLE_RATE_HZ
+
     @property
     def _reached_ms(self) -> int:
         """The position of now."""

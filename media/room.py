@@ -109,7 +109,9 @@ class Room:
             if pcm is not None:
                 spoken.append((publisher.participant_id, pcm))
             if publisher.detector.update(pcm, ticks=ticks):
-                self._speaking_changed(publisher)
+                self._speaking_changed(
+                    publisher, at_ns=tick_ns + publisher.detector.changed_at_tick * TICK_NS
+                )
         if self.returns.listeners:
             self.returns.prepare(spoken, mixer=self._mixer, ticks=ticks)
         mixed = self._mixer.mix([pcm for _, pcm in spoken], ticks=ticks)
@@ -177,11 +179,11 @@ class Room:
                 self._recorder.end_track(publisher.number)
             if publisher.detector.speaking:
                 publisher.detector.speaking = False
-                self._speaking_changed(publisher)
+                self._speaking_changed(publisher, at_ns=self._tick_ns + TICK_NS)
 
-    def _speaking_changed(self, publisher: Publisher) -> None:
+    def _speaking_changed(self, publisher: Publisher, *, at_ns: int) -> None:
         speaking = publisher.detector.speaking
-        position_ms = self._position_ms(after_ticks=publisher.detector.changed_at_tick)
+        position_ms = self._recorder.position_at(at_ns) if self._recorder is not None else None
         since_ms, publisher.speaking_since_ms = publisher.speaking_since_ms, position_ms
         if not speaking and self._recorder is not None and since_ms is not None and position_ms is not None:
             stretch = Spoke(participant_id=publisher.participant_id, start_ms=since_ms, end_ms=position_ms)
@@ -191,12 +193,6 @@ class Room:
                 space_id=self.space_id, participant_id=publisher.participant_id, speaking=speaking
             )
         )
-
-    def _position_ms(self, *, after_ticks: int) -> int | None:
-        """Where in the recording so many ticks from the start of this block are."""
-        if self._recorder is None:
-            return None
-        return self._recorder.position_ms + (self._unwritten_ticks + after_ticks) * TICK_NS // 1_000_000
 
     def _note_first_audio(self) -> None:
         if self._first_audio_ms is None:

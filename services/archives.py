@@ -1,6 +1,6 @@
 """What the journal of a recording tells: who spoke when, and what the host's archive holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -68,7 +68,19 @@ async def turns_of(house: House, viewer: Viewer, recording: Recording) -> list[T
         return []
     journal = await _read_journal(house.shelf.files(recording.id))
     since_ms = 0 if viewer.is_account(recording.host_id) else recording.start_offset_ms
-    return [_turn(spoke) for spoke in journal.spoke if spoke.end_ms > since_ms]
+    return [_turn(spoke) for spoke in _audible(journal, recording) if spoke.end_ms > since_ms]
+
+
+def _audible(journal: Journal, recording: Recording) -> list[Spoke]:
+    """Who spoke when, as far as there is sound: one is taken to speak for a moment after one's last word."""
+    heard = list(journal.spoke)
+    if recording.status not in ICON_ON:
+        heard = [replace(spoke, end_ms=min(spoke.end_ms, recording.duration_ms)) for spoke in heard]
+    for gap in journal.gaps:
+        before = [replace(spoke, end_ms=min(spoke.end_ms, gap.start_ms)) for spoke in heard]
+        after = [replace(spoke, start_ms=max(spoke.start_ms, gap.end_ms)) for spoke in heard]
+        heard = [spoke for spoke in before + after if spoke.start_ms < spoke.end_ms]
+    return heard
 
 
 def page_of_turns(
@@ -188,7 +200,7 @@ def _timeline(
     def name(participant_id: str) -> str:
         return handles.get(participant_id, participant_id)
 
-    turns = sorted(journal.spoke, key=lambda spoke: (spoke.start_ms, spoke.end_ms))
+    turns = sorted(_audible(journal, recording), key=lambda spoke: (spoke.start_ms, spoke.end_ms))
     told: dict[str, Any] = {
         "startedAt": recording.started_at,
         "durationMs": recording.duration_ms,

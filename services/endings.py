@@ -161,8 +161,9 @@ async def end_due(house: House, space_id: UUID) -> None:
     ended = None
     async with change(house) as made:
         space = await made.space(space_id)
-        if space.state is SpaceState.SCHEDULED and lapses_at(space, house.rules) <= made.now:
-            await spaces.call_off(house, made, space)
+        lapsed_at = lapses_at(space, house.rules)
+        if space.state is SpaceState.SCHEDULED and lapsed_at <= made.now:
+            await spaces.call_off(house, made, space, at=lapsed_at)
             return
         await _go_on_with_cohosts(house, made, space)
         deadline = ends_at(space, house.rules)

@@ -79,8 +79,8 @@ async def join(house: House, viewer: Viewer, space_id: UUID, *, platform: Platfo
             # A speaker whose place was given away comes back as a listener, who needs a ticket.
             if not await is_admitted(viewer, space):
                 raise TicketRequired
-        elif found.platform is None:
-            # Who accepted an invitation is in the Space, and tells only now from where.
+        elif found.platform is not platform:
+            # From another device, or for the first time since an invitation was accepted.
             found.platform = platform
             await found.save(update_fields=["platform"])
         house.presence.seen(space.id, account.id)

@@ -250,11 +250,11 @@ async def cancel(house: House, viewer: Viewer, space_id: UUID) -> Space:
     return space
 
 
-async def call_off(house: House, made: Change, space: Space) -> None:
-    """SCHEDULED to CANCELED, for a host or for the clock."""
+async def call_off(house: House, made: Change, space: Space, *, at: datetime | None = None) -> None:
+    """SCHEDULED to CANCELED, for a host or for the clock: as of `at`, or else now."""
     if space.state is SpaceState.LIVE:
         raise AlreadyLive("The Space is live already. End it with endSpace.")
-    move_space(space, SpaceState.CANCELED, made.now)
+    move_space(space, SpaceState.CANCELED, at or made.now)
     had_recording = space.recording_enabled
     space.recording_enabled = False
     await space.save()

@@ -258,6 +258,23 @@ async def test_who_spoke_when_is_kept(studio: Studio) -> None:
     assert changes == [True, False, True, False]
 
 
+@pytest.mark.parametrize("away_ms", [500, 1200, 4000])
+async def test_who_speaks_at_once_after_coming_back_spoke_from_then_on(studio: Studio, away_ms: int) -> None:
+    await studio.open()
+    first = studio.join("p", tone(frequency_hz=300, seconds=5))
+    await studio.run(3000)
+    studio.leave(first)
+    await studio.run(away_ms)
+    studio.join("p", tone(frequency_hz=300, seconds=5))
+    await studio.run(2000)
+    facts = await studio.close()
+    spoke = parse((studio.directory / JOURNAL).read_bytes()).spoke
+    assert len(spoke) == 2
+    assert spoke[1].start_ms >= facts.gaps[-1].end_ms
+    assert spoke[1].start_ms - facts.gaps[-1].end_ms <= 300
+    assert spoke[1].end_ms <= facts.duration_ms + 300
+
+
 async def test_stopping_a_recording_closes_the_file_and_the_room_goes_on_in_memory(studio: Studio) -> None:
     await studio.open()
     studio.join("p", tone(frequency_hz=440, seconds=10))

@@ -77,6 +77,7 @@ async def test_a_page_shows_title_host_and_player_without_a_script(city: Town) -
     assert page.meta("og:title") == "A talk"
     assert page.meta("og:url") == url
     assert page.meta("og:description") == "Hosted by Mira_Page"
+    assert (await city.fetch(str(page.meta("og:image")))).headers["content-type"].startswith("image/")
     sound = await city.fetch(str(page.meta("og:audio")))
     assert (sound.status_code, sound.headers["content-type"]) == (200, "audio/mp4")
     feeds = {one["type"]: one["href"] for one in page.all("link") if one.get("rel") == "alternate"}
@@ -180,6 +181,7 @@ async def test_a_tombstone_says_why(city: Town, end: str) -> None:
             assert words[end] in page.said
             assert page.all("audio") == []
             assert page.meta("og:audio") is None
+            assert page.meta("og:description") in {words[end], None}
 
 
 async def test_the_page_of_a_clip_plays_the_clip(city: Town) -> None:

@@ -179,6 +179,23 @@ async def test_what_is_about_a_blocked_person_hides_with_them_and_makes_no_error
         assert "by somebody" in edge["node"]["message"]
 
 
+async def test_who_was_blocked_still_takes_back_what_they_shared(city: Town) -> None:
+    host, fan, reader = [await city.person() for _ in range(3)]
+    await reader.do("follow", userId=fan.id)
+    talk = await recorded(city, host)
+    shared = await fan.do("shareRecording", "item { id }", recordingId=talk.recording_id, comment="Mine")
+    made = await fan.do(
+        "createClip", "clip { id }", recordingId=talk.recording_id, startMs=0, endMs=20, title="x"
+    )
+    await host.do("block", userId=fan.id)
+    mine = {"itemId": shared["item"]["id"]}
+    assert await reader.refused("deleteShare", **mine) == "FORBIDDEN"
+    await fan.do("deleteShare", **mine)
+    await fan.do("deleteClip", clipId=made["clip"]["id"])
+    cards = (await reader.read("{ timeline(first: 5) { edges { node { id } } } }"))["timeline"]["edges"]
+    assert cards == []
+
+
 @pytest.mark.parametrize("spoilt", ["{}\0", "{}!", "\n{}", "={}", "{}===="])
 async def test_an_id_is_what_was_issued_and_nothing_that_looks_like_it(city: Town, spoilt: str) -> None:
     host = await city.person()
