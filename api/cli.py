@@ -84,7 +84,7 @@ def demo(
 @app.command()
 def worker() -> None:
     """Run a worker of its own: retention, without touching live rooms."""
-    from api.serve import configure_logs
+    from api.logs import configure_logs
     from api.work import run_worker
     from services.restored import RestoreUnfinished
 
@@ -104,8 +104,8 @@ def media(
     """Carry rooms beside the server of the same data folder, in a process of its own."""
     import uvloop
 
+    from api.logs import configure_logs
     from api.media_commands import carry
-    from api.serve import configure_logs
 
     settings = Settings()
     configure_logs(settings, "media")

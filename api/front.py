@@ -15,10 +15,12 @@ import structlog
 from starlette.applications import Starlette
 from tortoise.exceptions import OperationalError
 
-from api.app import application, build_house, cancel, routes_of
+from api.app import application, routes_of
 from api.link import Link, LinkLost
+from api.logs import configure_logs
 from api.overview import AskedOverview
-from api.serve import QuietServer, configure_logs, server_of
+from api.running import build_house, cancel
+from api.serve import QuietServer, server_of
 from api.settings import Settings
 from media.control import RemoteEngine
 from media.process import STREAM_LIMIT_BYTES, die_with_parent

@@ -18,12 +18,12 @@ from typing import Any
 
 import structlog
 
-from api.app import MediaStarter, build_house, running
 from api.engine import WatchedEngine
 from api.link import Link
+from api.logs import configure_logs
 from api.overview import COUNTED, OwnOverview, Seen, counts_of, stats_on_wire
 from api.pulse import Pulse
-from api.serve import configure_logs
+from api.running import MediaStarter, build_house, running
 from api.settings import Settings
 from media.control import serve_engine
 from media.engine import EngineEvent

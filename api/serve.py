@@ -1,65 +1,22 @@
 """Serving: one process with the API and the clockwork, and its media process."""
 
 import gc
-import logging
-import logging.handlers
 import socket
 import sys
 from typing import Any
 
-import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from api.app import MediaStarter, build
 from api.graphql.protocol import server_options
+from api.logs import configure_logs
+from api.running import MediaStarter
 from api.settings import Settings
 from media.launch import Launched
 from services import restored
 
-_LOG_BYTES = 10_000_000
-_LOG_FILES = 5
 # Threads that read documents give way to the event loop so soon, and not after Python's 5 ms.
 SWITCH_S = 0.001
-
-
-def configure_logs(settings: Settings, name: str) -> None:
-    """Structured lines on standard error and in the data folder's logs, the latter bounded and rotated."""
-    folder = settings.data_dir.absolute() / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = logging.handlers.RotatingFileHandler(
-        folder / f"{name}.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES
-    )
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    if settings.traces:
-        from api.tracing import trace_ids
-
-        shared.append(trace_ids)
-    formatter = structlog.stdlib.ProcessorFormatter(
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(),
-        ],
-        foreign_pre_chain=shared,
-    )
-    for handler in (file, logging.StreamHandler(sys.stderr)):
-        handler.setFormatter(formatter)
-        logging.getLogger().addHandler(handler)
-    logging.getLogger().setLevel(settings.log_level)
-    # Tortoise and aiortc tell of every statement and packet at INFO or below, httpx of every request.
-    for noisy in ("httpx", "tortoise", "aiosqlite", "aiortc", "aioice", "asyncio"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
 
 
 def proxy_options(settings: Settings) -> dict[str, Any]:
@@ -104,6 +61,9 @@ def server_of(settings: Settings, app: Starlette, **more: Any) -> QuietServer:
 def serve(settings: Settings, launched: Launched) -> None:
     """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone. Raises RestoreUnfinished."""
     configure_logs(settings, "server")
+    # The schema is heavy, and whoever only keeps fronts needs none of it.
+    from api.app import build
+
     built = build(settings, start_engine=MediaStarter(settings, launched))
     try:
         server_of(settings, built.app).run()

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from api.app import build_house
 from api.engine import EngineRun, WatchedEngine
+from api.running import build_house
 from api.settings import Settings
 from media.engine import EngineUnavailable
 from models import database

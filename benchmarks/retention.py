@@ -22,8 +22,8 @@ from uuid import UUID
 
 from tortoise.models import Model
 
-from api.app import build_house
 from api.engine import WatchedEngine
+from api.running import build_house
 from api.settings import Settings
 from api.work import no_engine
 from models import database

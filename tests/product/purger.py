@@ -16,8 +16,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from api.app import build_house
 from api.engine import WatchedEngine
+from api.running import build_house
 from api.work import no_engine
 from models import database
 from models.fields import to_ms

@@ -13,11 +13,11 @@ import httpx
 from starlette.applications import Starlette
 
 from api.answers import HANDLERS
-from api.app import build_house
 from api.engine import EngineRun, WatchedEngine
 from api.indexes import Indexes
 from api.live import LiveRoutes
 from api.media import MediaRoutes
+from api.running import build_house
 from models import database
 from models.account import Account
 from models.audit_entry import AuditEntry

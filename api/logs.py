@@ -1,0 +1,51 @@
+"""Where a process's log goes, and in which form."""
+
+import logging
+import logging.handlers
+import sys
+
+import structlog
+
+from api.settings import Settings
+
+_LOG_BYTES = 10_000_000
+_LOG_FILES = 5
+
+
+def configure_logs(settings: Settings, name: str) -> None:
+    """Structured lines on standard error and in the data folder's logs, the latter bounded and rotated."""
+    folder = settings.data_dir.absolute() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = logging.handlers.RotatingFileHandler(
+        folder / f"{name}.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    if settings.traces:
+        from api.tracing import trace_ids
+
+        shared.append(trace_ids)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+        foreign_pre_chain=shared,
+    )
+    for handler in (file, logging.StreamHandler(sys.stderr)):
+        handler.setFormatter(formatter)
+        logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(settings.log_level)
+    # Tortoise and aiortc tell of every statement and packet at INFO or below, httpx of every request.
+    for noisy in ("httpx", "tortoise", "aiosqlite", "aiortc", "aioice", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
