@@ -93,14 +93,14 @@ class Studio:
         voice.publisher.leave()
         self.voices.remove(voice)
 
-    async def run(self, ms: int) -> None:
-        end_ms = self.clock_ms + ms
+    async def run(self, ms: int, *, ticks: int = 1) -> None:
+        end_ms, step_ms = self.clock_ms + ms, ticks * TICK_NS // 1_000_000
         while self.clock_ms < end_ms:
             for voice in self.voices:
-                voice.send_until(self.clock_ms)
-            self.room.tick(self.clock_ms * 1_000_000)
-            self.clock_ms += TICK_NS // 1_000_000
-            if self.clock_ms % 500 == 0:
+                voice.send_until(self.clock_ms + step_ms - TICK_NS // 1_000_000)
+            self.room.tick(self.clock_ms * 1_000_000, ticks=ticks)
+            self.clock_ms += step_ms
+            if self.clock_ms % 500 < step_ms:
                 await settle()
         await settle()
 
