@@ -28,6 +28,7 @@ class Road:
         self._open = asyncio.Event()
         self._open.set()
         self._carrying: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self._relays: list[asyncio.DatagramTransport] = []
 
     @property
@@ -50,6 +51,9 @@ class Road:
 
     def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One TCP connection from a browser."""
+        if self._is_closed:
+            writer.close()
+            return
         task = asyncio.create_task(self._carry(reader, writer))
         self._carrying.add(task)
         task.add_done_callback(self._carrying.discard)
@@ -57,7 +61,11 @@ class Road:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
-            await asyncio.gather(self._pass(reader, back, asks=True), self._pass(there, writer))
+            try:
+                await asyncio.gather(self._pass(reader, back, asks=True), self._pass(there, writer))
+            finally:
+                # Also when neither has begun.
+                await _close(back)
         except OSError:
             pass
         finally:
@@ -112,6 +120,7 @@ class Road:
 
     async def close(self) -> None:
         """Leave nothing open."""
+        self._is_closed = True
         for relay in self._relays:
             relay.close()
         # Also one that has only just come, and is still looking for the server.

@@ -122,7 +122,10 @@ async def website(html: str) -> AsyncIterator[str]:
     """Somebody else's, of one page."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(html)}\r\nConnection: close\r\n\r\n"
 
+    ends: set[asyncio.StreamWriter] = set()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends.add(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             writer.write((head + html).encode())
@@ -134,6 +137,9 @@ async def website(html: str) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     finally:
         server.close()
+        # Browsers open connections that they may need, and ask nothing by them.
+        for end in ends:
+            end.close()
 
 
 async def test_an_embed_in_somebody_elses_page_plays_without_signing_in(town: Town) -> None:
