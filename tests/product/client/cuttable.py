@@ -27,7 +27,7 @@ class Road:
         self.dropped = 0
         self._open = asyncio.Event()
         self._open.set()
-        self._carrying: set[asyncio.Task[None]] = set()
+        self._carrying: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._is_closed = False
         self._relays: list[asyncio.DatagramTransport] = []
 
@@ -55,8 +55,8 @@ class Road:
             writer.close()
             return
         task = asyncio.create_task(self._carry(reader, writer))
-        self._carrying.add(task)
-        task.add_done_callback(self._carrying.discard)
+        self._carrying[task] = writer
+        task.add_done_callback(self._carrying.pop)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -123,10 +123,12 @@ class Road:
         self._is_closed = True
         for relay in self._relays:
             relay.close()
-        # Also one that has only just come, and is still looking for the server.
-        for task in self._carrying:
+        tasks = list(self._carrying)
+        for task, writer in self._carrying.items():
             task.cancel()
-        await asyncio.gather(*self._carrying, return_exceptions=True)
+            # One that has only just come has not begun, and closes nothing by itself.
+            writer.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
