@@ -82,5 +82,10 @@ def object_store() -> Iterator[ObjectStore]:
         client.close()
     finally:
         process.stdin.close()
-        process.wait(timeout=10)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            # All that was stored lies in its memory, and giving back gigabytes takes its time.
+            process.kill()
+            process.wait()
         process.stdout.close()

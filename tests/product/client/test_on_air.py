@@ -71,5 +71,6 @@ async def _host(host: Visitor, town: Town, mira: Person) -> None:
     await other.get_by_label("Account of Mira Okafor").click()
     await other.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_text("You are signed out, and your microphone is closed.")).to_be_visible()
-    # What the page asked for at that moment may have been refused.
-    assert [one for one in host.complaints if not one.startswith("401 ")] == []
+    # What the page asked for at that moment may have been refused, and the server may have hung up first.
+    hung_up = f"404 {town.url}/media/wh"
+    assert [one for one in host.complaints if not one.startswith(("401 ", hung_up))] == []
