@@ -276,7 +276,11 @@ class _House:
 
     async def retitle(self, number: int) -> None:
         """One event, by a mutation."""
-        await self.do("updateSpace", self.host, spaceId=self.space_id, title=f"{number:06d} {_LOUD}")
+        await self.rename(self.space_id, number)
+
+    async def rename(self, space_id: str, number: int) -> None:
+        """The same of one of the host's Spaces."""
+        await self.do("updateSpace", self.host, spaceId=space_id, title=f"{number:06d} {_LOUD}")
 
     def payload(self, document: str) -> dict[str, Any]:
         """What is subscribed to."""

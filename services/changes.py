@@ -48,8 +48,10 @@ class Change:
 
     def mind(self, space: Space) -> None:
         """The Space may be due earlier than was thought."""
-        self.due_at = min(self.due_at, next_of(space, self._rules))
-        self.topics.add(DEADLINES)
+        due_at = next_of(space, self._rules)
+        if due_at < NEVER:
+            self.due_at = min(self.due_at, due_at)
+            self.topics.add(DEADLINES)
 
     async def space(self, space_id: UUID) -> Space:
         """The Space, locked until the commit. Raises NotFound."""

@@ -1,7 +1,8 @@
 """How a Space ends: by its host, by a moderator, or by one of its clocks."""
 
 import asyncio
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -11,11 +12,13 @@ from tortoise.queryset import QuerySet
 from media.elapsed import this_moment
 from media.engine import EngineError, RecordingFacts, RoomNotFound
 from media.repair import finish
+from models.columns import Columns
 from models.fields import to_ms
 from models.participant import Participant
 from models.recording import ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
 from models.space_event import SpaceEventKind
+from models.together import Part, fetch, part_of
 from services import attendance, cards, entering, invitations, recordings, reports, spaces
 from services.changes import Change, change
 from services.deadline import ends_at, lapses_at, notice_at
@@ -135,25 +138,31 @@ async def due_spaces(rules: Rules, now: datetime) -> list[UUID]:
 async def next_deadline(rules: Rules) -> datetime | None:
     """The next moment at which a Space ends, lapses, or is told that it will."""
     live = Space.filter(state=SpaceState.LIVE)
-    notice = rules.longest_space - rules.longest_space_notice
-    firsts = [
-        await _first(live.filter(host_lost_at__isnull=False), "host_lost_at", rules.reconnect_window),
-        await _first(live.filter(alone_since__isnull=False), "alone_since", rules.empty_for),
-        await _first(live, "started_at", rules.longest_space),
-        await _first(live.filter(end_told_at__isnull=True), "started_at", notice),
-        await _first(
-            Space.filter(state=SpaceState.SCHEDULED, scheduled_start__isnull=False),
-            "scheduled_start",
-            rules.unlaunched_after,
+    scheduled = Space.filter(state=SpaceState.SCHEDULED, scheduled_start__isnull=False)
+    windows = (
+        (live.filter(host_lost_at__isnull=False), "host_lost_at", rules.reconnect_window),
+        (live.filter(alone_since__isnull=False), "alone_since", rules.empty_for),
+        (live, "started_at", rules.longest_space),
+        (
+            live.filter(end_told_at__isnull=True),
+            "started_at",
+            rules.longest_space - rules.longest_space_notice,
         ),
+        (scheduled, "scheduled_start", rules.unlaunched_after),
+    )
+    found = await fetch([_earliest(spaces, column) for spaces, column, _ in windows])
+    firsts = [
+        getattr(row, column) + window
+        for rows, (_, column, window) in zip(found, windows, strict=True)
+        for row in rows
     ]
-    return min((first for first in firsts if first is not None), default=None)
+    return min(firsts, default=None)
 
 
-async def _first(spaces: QuerySet[Space], column: str, window: timedelta) -> datetime | None:
-    """The earliest instant of a column among some Spaces, and the window after it."""
-    found = await spaces.order_by(column).first()
-    return getattr(found, column) + window if found is not None else None
+def _earliest(spaces: QuerySet[Space], column: str) -> Part:
+    """The one of some Spaces whose column has the earliest instant."""
+    only = Columns(model=Space, names=(column,), attributes=frozenset({column}))
+    return replace(part_of(spaces.order_by(column).limit(1)), columns=only)
 
 
 async def end_due(house: House, space_id: UUID) -> None:

@@ -167,10 +167,10 @@ async def update(house: House, viewer: Viewer, space_id: UUID, edit: SpaceEdit) 
         if not changes:
             return space
         await _write(space, changes, viewer.signed_in().handle)
-        made.mind(space)
         await made.tell_space(space, SpaceEventKind.UPDATED)
         await cards.changed(made, space, await Recording.get_or_none(space_id=space.id))
         if "scheduled_start" in changes:
+            made.mind(space)
             await announcements.plan(house, made, space)
     return space
 
