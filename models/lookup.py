@@ -3,7 +3,8 @@
 Only names of tables and columns stand in the text; every value is a parameter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import count, repeat
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from models.block import Block
 from models.columns import Columns
 from models.dialect import is_postgres
 from models.session import Session
+from models.space_event import SpaceEvent
 from models.together import Part
 
 
@@ -35,17 +37,22 @@ def by_keys(
     if not isinstance(fields[column], UUIDField):
         return None
     table = model._meta.db_table
-    if is_postgres():
-        sql = f'SELECT * FROM "{table}" WHERE "{column}" = ANY($1::uuid[])'  # noqa: S608
-        values: list[Any] = [[str(key) for key in keys]]
-    else:
-        sql = f'SELECT * FROM "{table}" WHERE "{column}" IN (SELECT value FROM json_each(?))'  # noqa: S608
-        values = [orjson.dumps([str(key) for key in keys]).decode()]
+    among, value = _among("$1", keys)
+    sql = f'SELECT * FROM "{table}" WHERE "{column}" {among}'  # noqa: S608
+    values = [value]
     if also is not None:
-        name, value = also
+        name, wanted = also
         sql += f' AND "{name}" = {"$2" if is_postgres() else "?"}'
-        values.append(str(value))
+        values.append(str(wanted))
     return Part(model=model, sql=sql, values=tuple(values), columns=columns)
+
+
+def _among(mark: str, ids: Collection[Any]) -> tuple[str, Any]:
+    """What follows a column that is to be one of some ids, and the value of its one parameter."""
+    texts = [str(one) for one in ids]
+    if is_postgres():
+        return f"= ANY({mark}::uuid[])", texts
+    return "IN (SELECT value FROM json_each(?))", orjson.dumps(texts).decode()
 
 
 def through(
@@ -85,3 +92,19 @@ def blocks_of(account_id: UUID) -> Part:
     first, second = ("$1", "$2") if is_postgres() else ("?", "?")
     sql = f'SELECT * FROM "block" WHERE "blocker_id" = {first} OR "blocked_id" = {second}'  # noqa: S608
     return Part(model=Block, sql=sql, values=(str(account_id), str(account_id)))
+
+
+def events_of(space_id: UUID, after: int, *, most: int, of_recording: bool, unseen: Collection[UUID]) -> Part:
+    """The first events of a Space beyond a number, but for those of `unseen` accounts."""
+    marks = (f"${number}" for number in count(1)) if is_postgres() else repeat("?")
+    sql = f'SELECT * FROM "space_event" WHERE "space_id" = {next(marks)} AND "sequence" > {next(marks)}'  # noqa: S608
+    values: list[Any] = [str(space_id), after]
+    if of_recording:
+        sql += ' AND "of_recording"'
+    if unseen:
+        place, (among, accounts) = next(marks), _among(next(marks), unseen)
+        people = f'SELECT "id" FROM "participant" WHERE "space_id" = {place} AND "account_id" {among}'  # noqa: S608
+        sql += f' AND ("participant_id" IS NULL OR "participant_id" NOT IN ({people}))'
+        values += [str(space_id), accounts]
+    sql += f' ORDER BY "sequence" LIMIT {next(marks)}'
+    return Part(model=SpaceEvent, sql=sql, values=(*values, most))

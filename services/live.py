@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Protocol
 from uuid import UUID
 
-from tortoise.expressions import Q, Subquery
+from tortoise.expressions import Q
 
-from models.participant import Participant
+from models.lookup import events_of
 from models.recording import Recording, RecordingStatus
 from models.space import Space
 from models.space_event import SpaceEvent, SpaceEventKind
 from models.timeline_event import TimelineEvent, TimelineEventKind
+from models.together import Part, fetch
 from services.bus import TIMELINE, space_topic
 from services.cards import on_timeline_of
 from services.changes import recording_facts
@@ -22,7 +24,7 @@ from services.cursors import EventCursor
 from services.errors import InvalidInput
 from services.house import House
 from services.viewers import Viewer
-from services.visibility import visible_space
+from services.visibility import seen_with, visible_space
 
 # Stands in a tick for the cursor of whatever its reader heard last, which differs from reader to reader.
 THE_LAST = secrets.token_urlsafe(24)
@@ -80,17 +82,20 @@ def place_in_space(house: House, space: Space, after: str) -> int:
     return cursor.sequence
 
 
-async def events_after(
-    viewer: Viewer, space_id: UUID, sequence: int, *, most: int, of_recording: bool = False
-) -> list[SpaceEvent]:
+async def events_after(viewer: Viewer, space_id: UUID, sequence: int, *, most: int) -> list[SpaceEvent]:
     """The next events of a Space, oldest first, without those of people hidden from the viewer."""
-    found = SpaceEvent.filter(space_id=space_id, sequence__gt=sequence)
-    if hidden := await viewer.hidden():
-        unseen = Participant.filter(space_id=space_id, account_id__in=hidden).values("id")
-        found = found.filter(Q(participant_id=None) | ~Q(participant_id__in=Subquery(unseen)))
-    if of_recording:
-        found = found.filter(of_recording=True)
-    return await found.order_by("sequence").limit(most)
+    (found,) = await fetch([await _next_events(viewer, space_id, sequence, most=most)])
+    return sorted(found, key=_number)
+
+
+async def _next_events(
+    viewer: Viewer, space_id: UUID, sequence: int, *, most: int, of_recording: bool = False
+) -> Part:
+    unseen = await viewer.hidden()
+    return events_of(space_id, sequence, most=most, of_recording=of_recording, unseen=unseen)
+
+
+_number = attrgetter("sequence")
 
 
 async def _snapshot(house: House, space: Space, recording: Recording | None) -> Heard:
@@ -168,10 +173,11 @@ class SpaceStream:
         return await self._look(viewer, place, of_recording=False)
 
     async def _look(self, viewer: Viewer, place: int, *, of_recording: bool) -> Look:
-        space = await visible_space(viewer, self.space_id)
+        wanted = await _next_events(viewer, self.space_id, place, most=_BATCH, of_recording=of_recording)
+        space, (found,) = await seen_with(viewer, self.space_id, wanted)
         if space.event_sequence <= place:
             return Look(events=(), place=place)
-        found = await events_after(viewer, self.space_id, place, most=_BATCH, of_recording=of_recording)
+        found.sort(key=_number)
         seen = found[-1].sequence if found else place
         # All up to the Space's number were committed with it, and those not found are not for this viewer.
         is_all = len(found) < _BATCH

@@ -1,6 +1,7 @@
 """Who may see which rows, and what they may do with them: the one place."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from tortoise.expressions import Q, Subquery
@@ -9,8 +10,10 @@ from models.access_token import AccessToken
 from models.account import Account
 from models.audit_entry import AuditEntry
 from models.clip import Clip
+from models.columns import Columns
 from models.follow import Follow
 from models.invitation import Invitation
+from models.lookup import by_keys
 from models.notification import Notification
 from models.participant import MANAGING_ROLES, PUBLISHING_ROLES, Participant
 from models.recording import Recording, RecordingStatus
@@ -19,6 +22,7 @@ from models.review_opening import ReviewOpening
 from models.space import Space, SpaceState
 from models.ticket import Ticket, TicketStatus
 from models.timeline_item import TimelineItem
+from models.together import Part, fetch
 from models.webhook import Webhook
 from models.webhook_delivery import WebhookDelivery
 from services.changes import Change
@@ -27,6 +31,9 @@ from services.retention import status_at
 from services.viewers import Viewer
 
 _NOBODY = UUID(int=0)
+_PLACE = Columns(
+    model=Space, names=("host_id", "event_sequence"), attributes=frozenset({"host_id", "event_sequence"})
+)
 
 
 async def hidden_from(viewer: Viewer) -> frozenset[UUID]:
@@ -158,6 +165,16 @@ async def visible_space(viewer: Viewer, space_id: UUID) -> Space:
     if space is None:
         raise NotFound(path=["spaceId"])
     return await _seen(viewer, space)
+
+
+async def seen_with(viewer: Viewer, space_id: UUID, *others: Part) -> tuple[Space, list[list[Any]]]:
+    """The Space, with nothing but its host and its last number, and other rows of the same moment. Raises NotFound."""
+    own = by_keys(Space, "id", [space_id], columns=_PLACE)
+    assert own is not None
+    found, *rest = await fetch([own, *others])
+    if not found:
+        raise NotFound(path=["spaceId"])
+    return await _seen(viewer, found[0]), rest
 
 
 async def locked_space(made: Change, viewer: Viewer, space_id: UUID) -> Space:
