@@ -6,8 +6,10 @@ Whoever locks several takes account, Space, recording, participant, card, in thi
 """
 
 from enum import IntEnum, unique
+from functools import lru_cache
 
 from tortoise.connection import get_connection
+from tortoise.context import TortoiseContext, require_context
 from tortoise.exceptions import OperationalError
 
 # Advisory locks are numbers that all programs in one database share: these are ours.
@@ -33,7 +35,13 @@ class Clash(OperationalError):
 
 def is_postgres() -> bool:
     """Whether the rows are in PostgreSQL."""
-    return get_connection("default").capabilities.dialect == "postgres"
+    return _is_postgres(require_context())
+
+
+# Asked several times a statement.
+@lru_cache(maxsize=2)
+def _is_postgres(context: TortoiseContext) -> bool:
+    return context.connections.get("default").capabilities.dialect == "postgres"
 
 
 async def alone(lock: Lock) -> None:

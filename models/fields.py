@@ -6,11 +6,12 @@ from typing import Any
 from tortoise.fields.base import Field
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 
 
 def to_ms(instant: datetime) -> int:
     """Whole milliseconds since 1970-01-01 UTC, rounded down."""
-    return (instant - EPOCH) // timedelta(milliseconds=1)
+    return (instant - EPOCH) // _MS
 
 
 def from_ms(value: int) -> datetime:

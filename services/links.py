@@ -5,12 +5,13 @@ import binascii
 import hmac
 import secrets
 import struct
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
+from typing import NamedTuple
 from uuid import UUID
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from models.fields import from_ms, to_ms
+
 _NOBODY = UUID(int=0)
 _MAC_BYTES = 16
 # The version of UUIDs that are nobody's account; accounts have version 4.
@@ -40,8 +41,7 @@ class BadLink(Exception):
     """The link was never good: its signature or form is wrong."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(NamedTuple):
     """`subject_id` is the recording; the Space for LIVE and PUBLISH, the clip for CLIP. `viewer_id` None: anonymous.
 
     `anonymous_id` tells one anonymous listener from another, where that matters.
@@ -71,7 +71,8 @@ class LinkSigner:
     """Signs and reads links with HMAC-SHA-256, cut to 128 bits."""
 
     def __init__(self, key: bytes, public_url: str) -> None:
-        self._key = key
+        # With the key and the prefix worked in already.
+        self._macs = hmac.new(key, b"spaces link\0", "sha256")
         self._public_url = public_url.rstrip("/")
 
     def url(self, path: str) -> str:
@@ -84,7 +85,7 @@ class LinkSigner:
             link.kind,
             link.subject_id.bytes,
             (link.viewer_id or link.anonymous_id or _NOBODY).bytes,
-            (link.expires_at - _EPOCH) // timedelta(milliseconds=1),
+            to_ms(link.expires_at),
         )
         return base64.urlsafe_b64encode(body + self._mac(body)).rstrip(b"=").decode()
 
@@ -109,11 +110,13 @@ class LinkSigner:
             subject_id=UUID(bytes=subject),
             viewer_id=viewer_id if is_account else None,
             anonymous_id=None if is_account or viewer_id == _NOBODY else viewer_id,
-            expires_at=_EPOCH + timedelta(milliseconds=expires_ms),
+            expires_at=from_ms(expires_ms),
         )
 
     def _mac(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, b"spaces link\0" + body, "sha256")[:_MAC_BYTES]
+        mac = self._macs.copy()
+        mac.update(body)
+        return mac.digest()[:_MAC_BYTES]
 
     @staticmethod
     def _canonical(raw: bytes) -> str:
