@@ -65,11 +65,14 @@ async def _host(host: Visitor, town: Town, mira: Person) -> None:
     await page.get_by_role("button", name="Stay").click()
     await expect(page.get_by_text("You are on the air")).to_be_visible()
 
-    # Another tab signs out.
+    # Another tab asks too, and signs out.
     other = await host.context.new_page()
     await other.goto(town.url)
     await other.get_by_label("Account of Mira Okafor").click()
     await other.get_by_role("button", name="Sign out").click()
+    asked = other.get_by_role("dialog", name="Sign out?")
+    await expect(asked).to_contain_text("Your microphone is open in another tab")
+    await asked.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_text("You are signed out, and your microphone is closed.")).to_be_visible()
     # What the page asked for at that moment may have been refused, and the server may have hung up first.
     hung_up = f"404 {town.url}/media/wh"

@@ -18,7 +18,7 @@ import { go, path } from "./router";
 import { StageBar } from "./space/bar";
 import { NewSpace } from "./space/new";
 import { SpacePage } from "./space/page";
-import { stage } from "./space/stage";
+import { isOnAir, stage } from "./space/stage";
 import { Timeline } from "./timeline/timeline";
 import { isConnected, isOnline, newVisitor, tell } from "./wire/client";
 import { following } from "./wire/follow";
@@ -155,7 +155,7 @@ function Top() {
                 <Icon name="shield" /> Moderation
               </a>
             )}
-            <button onClick={() => (stage.value === null ? void signOut() : setAsking(true))}>
+            <button onClick={() => void isOnAir().then((onAir) => (onAir ? setAsking(true) : signOut()))}>
               <Icon name="out" /> Sign out
             </button>
           </div>
@@ -163,7 +163,7 @@ function Top() {
       )}
       {asking && who !== null && (
         <Sure title="Sign out?" stay="Stay" act="Sign out" onAct={() => void signOut().then(() => setAsking(false))} onClose={() => setAsking(false)}>
-          <p>Your microphone is open, and closes with it: nobody hears you then.</p>
+          <p>Your microphone is open{stage.value === null && " in another tab"}, and closes with it: nobody hears you then.</p>
         </Sure>
       )}
     </header>

@@ -1,4 +1,5 @@
 // For moderators: what waits for a decision, what the clocks will do, and who has done what.
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import {
   AuditDocument,
@@ -236,7 +237,7 @@ function Entries({ entries }: { entries: readonly EntryFragment[] }) {
             <tr key={entry.id}>
               <td class="digits">{asMoment(entry.at)}</td>
               <td>
-                <b>{entry.action}</b>
+                <b>{breakable(entry.action)}</b>
                 {entry.actorId === null && <span class="quiet"> by the server</span>}
                 {entry.outcome !== "" && <span class="went">{entry.outcome}</span>}
               </td>
@@ -249,6 +250,11 @@ function Entries({ entries }: { entries: readonly EntryFragment[] }) {
       </table>
     </div>
   );
+}
+
+/** A narrow line is broken behind a dot, and not within a word. */
+function breakable(action: string): ComponentChildren {
+  return action.split(".").map((word, number) => (number === 0 ? word : [".", <wbr key={number} />, word]));
 }
 
 export function LogPage() {

@@ -25,7 +25,11 @@ const others = document.createElement("audio");
 others.id = "others";
 document.body.append(others);
 
+// Other tabs of this browser look at it before they sign out.
+const ON_AIR = "spaces.on-air";
+
 let lines: Line[] = [];
+let letGo: (() => void) | undefined;
 let microphone: MediaStream | null = null;
 let context: AudioContext | null = null;
 let timer: ReturnType<typeof setInterval> | undefined;
@@ -57,6 +61,7 @@ export async function connect(next: Stage, muted: boolean, stream: MediaStream):
     player.close();
     microphone = stream;
     stage.value = next;
+    holdAir();
     showMuted(joined.participant?.isMuted ?? muted);
     const [track] = stream.getAudioTracks();
     const refused = (): void => {
@@ -152,6 +157,19 @@ export function stepDown({ silently = false } = {}): void {
   isUp.value = false;
   level.value = 0;
   stage.value = null;
+  letGo?.();
+}
+
+function holdAir(): void {
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  void navigator.locks.request(ON_AIR, { mode: "shared" }, () => held);
+}
+
+/** Whether this person is on the air, in this tab or in another one. */
+export async function isOnAir(): Promise<boolean> {
+  if (stage.value !== null || !("locks" in navigator)) return stage.value !== null;
+  const { held = [] } = await navigator.locks.query();
+  return held.some((lock) => lock.name === ON_AIR);
 }
 
 export async function leave(spaceId: string): Promise<void> {
