@@ -117,6 +117,38 @@ async def test_a_host_trims_and_deletes_and_is_told_what_is_kept(town: Town) -> 
     assert visitor.complaints == []
 
 
+async def test_a_player_that_cannot_be_loaded_says_so_and_a_space_is_called_off_only_when_sure(
+    town: Town,
+) -> None:
+    skip_unless_built()
+    mira = await resident(town, "mira", "Mira Okafor")
+    await recorded(town, mira, "Bread and salt", seconds=4)
+    coming = await mira.new_space(
+        title="By candle light", scheduledStart=iso(town.clock.now() + timedelta(days=1))
+    )
+    async with chromium() as browser:
+        visitor = await visit(browser, town.url, person=mira, name="Mira Okafor")
+        page = visitor.page
+        await page.goto(town.url)
+        await page.route("**/assets/hls*", lambda route: route.abort())
+        play = page.get_by_role("article", name="Bread and salt").get_by_role("button", name="Play Recording")
+        await play.click()
+        await expect(page.get_by_text("The player could not be loaded.")).to_be_visible()
+
+        await page.goto(f"{town.url}/spaces/{coming['id']}")
+        await page.get_by_role("button", name="Call off").click()
+        asked = page.get_by_role("dialog", name="Call this Space off?")
+        assert await violations(page) == []
+        await asked.get_by_role("button", name="Keep it").click()
+        await expect(asked).to_have_count(0)
+        assert (await mira.space(coming["id"], "state"))["state"] == "SCHEDULED"
+        await page.get_by_role("button", name="Call off").click()
+        await asked.get_by_role("button", name="Call it off").click()
+        await expect(page.get_by_role("button", name="Call off")).to_have_count(0)
+        assert (await mira.space(coming["id"], "state"))["state"] == "CANCELED"
+    assert visitor.complaints == []
+
+
 @contextlib.asynccontextmanager
 async def website(html: str) -> AsyncIterator[str]:
     """Somebody else's, of one page."""
