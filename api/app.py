@@ -1,5 +1,6 @@
 """The application: the house built from settings, and its routes."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import Lifespan, Message, Receive, Scope, Send
 
 from api import operations, pages
 from api.accounts import AccountRoutes
 from api.answers import HANDLERS
 from api.client import ClientRoutes, Nowhere
+from api.complaints import complaint
 from api.door import HouseDoor
 from api.engine import WatchedEngine
 from api.feeds import FeedRoutes
@@ -69,7 +71,18 @@ class App(Starlette):
                 if isinstance(route, WebSocketRoute) and route.path == scope["path"]:
                     await route.app(scope, receive, send)
                     return
-        await super().__call__(scope, receive, send)
+        await super().__call__(scope, receive, _plainly(send) if scope["type"] == "lifespan" else send)
+
+
+def _plainly(send: Send) -> Send:
+    """A start that fails for what an operator can mend is logged as a line, and not as a trace."""
+
+    async def tell(message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed" and (said := complaint(sys.exception())):
+            message = {**message, "message": said}
+        await send(message)
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

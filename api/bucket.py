@@ -40,10 +40,14 @@ def expect_same_store(settings: Settings) -> None:
 
 
 def remembered_bucket(settings: Settings) -> "Bucket | None":
-    """The bucket, which is remembered in the data folder from now on. Raises StoreElsewhere."""
+    """The bucket, which is remembered in the data folder once it has answered. Raises StoreElsewhere and StoreAway.
+
+    One that is remembered need not be there: it is waited for.
+    """
     expect_same_store(settings)
     bucket = open_bucket(settings)
-    if bucket is not None:
+    if bucket is not None and not (settings.data_dir.absolute() / MARK).exists():
+        next(bucket.kept(""), None)
         write_once(settings.data_dir.absolute() / MARK, f"{settings.store_url}\n".encode())
         # Another process may have been quicker, with another store.
         expect_same_store(settings)

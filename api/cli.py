@@ -2,19 +2,45 @@
 
 import asyncio
 import gc
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from api.backup_commands import backup, restore
 from api.retention_commands import audit, receipt, recordings, retention
 from api.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Live audio rooms that can be recorded.")
 console = Console()
 problems = Console(stderr=True)
+
+
+class _Plain(TyperGroup):
+    """Commands; what is wrong with settings, folders or databases is a line, and no trace."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from api.complaints import complaint
+
+            if (said := complaint(error)) is None:
+                raise
+            problems.print(said, soft_wrap=True, markup=False, highlight=False)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=_Plain,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Live audio rooms that can be recorded.",
+)
 
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when something would change.")]
 
@@ -26,9 +52,9 @@ def serve(
     ] = 0,
 ) -> None:
     """Serve the API with its media process and worker. Brings a fresh data folder up by itself."""
-    from api.bucket import StoreElsewhere, expect_same_store
+    from api.bucket import expect_same_store
     from api.launch import launch_media
-    from api.lock import FolderInUse, hold
+    from api.lock import hold
     from services import restored
 
     settings = Settings()
@@ -39,13 +65,9 @@ def serve(
             " Set SPACES_DATABASE_URL, or serve with one process."
         )
         raise typer.Exit(1)
-    try:
-        hold(settings.data_dir.absolute())
-        expect_same_store(settings)
-        restored.refuse(settings.data_dir.absolute())
-    except (FolderInUse, StoreElsewhere, restored.RestoreUnfinished) as error:
-        problems.print(str(error), soft_wrap=True)
-        raise typer.Exit(1) from None
+    hold(settings.data_dir.absolute())
+    expect_same_store(settings)
+    restored.refuse(settings.data_dir.absolute())
     launched = launch_media(settings)
     # Imported while the media process comes up: it takes a second, less without collections.
     gc.disable()
@@ -56,11 +78,7 @@ def serve(
         return
     from api.serve import serve as run_server
 
-    try:
-        run_server(settings, launched)
-    except restored.RestoreUnfinished as error:
-        problems.print(str(error), soft_wrap=True)
-        raise typer.Exit(1) from None
+    run_server(settings, launched)
 
 
 @app.command()
@@ -86,15 +104,10 @@ def worker() -> None:
     """Run a worker of its own: retention, without touching live rooms."""
     from api.logs import configure_logs
     from api.work import run_worker
-    from services.restored import RestoreUnfinished
 
     settings = Settings()
     configure_logs(settings, "worker")
-    try:
-        asyncio.run(run_worker(settings))
-    except RestoreUnfinished as error:
-        problems.print(str(error), soft_wrap=True)
-        raise typer.Exit(1) from None
+    asyncio.run(run_worker(settings))
 
 
 @app.command()
@@ -156,17 +169,13 @@ def move() -> None:
 
     Stop the server first. Every row and every byte is compared; run it again when it was cut off.
     """
-    from api.lock import FolderInUse, hold
+    from api.lock import hold
     from api.move_command import run as run_move
     from services import restored
 
     settings = Settings()
-    try:
-        hold(settings.data_dir.absolute())
-        restored.refuse(settings.data_dir.absolute())
-    except (FolderInUse, restored.RestoreUnfinished) as error:
-        problems.print(str(error), soft_wrap=True)
-        raise typer.Exit(1) from None
+    hold(settings.data_dir.absolute())
+    restored.refuse(settings.data_dir.absolute())
     raise typer.Exit(run_move(settings, console, problems))
 
 
@@ -238,8 +247,13 @@ app.add_typer(receipt, name="receipt")
 app.add_typer(recordings, name="recordings")
 
 
+# What is written is for this account and its group: voices, names, and hashes of passwords.
+_UMASK = 0o027
+
+
 def main() -> None:
     """The entry point."""
+    os.umask(os.umask(_UMASK) | _UMASK)
     app()
 
 

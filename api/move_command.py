@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tortoise.exceptions import BaseORMException
 
+from api.bucket import remembered_bucket
 from api.settings import Settings
 from api.work import opened
 from media.plain import StoreAway
@@ -42,6 +43,9 @@ async def move(settings: Settings, console: Console) -> bool:
         raise NothingToMove(f"Expected one embedded database in {folder}. {wanted}")
     if not to_postgres and settings.database != sqlite_url(source):
         raise NothingToMove("SPACES_DATABASE_URL names another file than the data folder's own.")
+    # Before any row is moved: a name that was mistyped is found out now.
+    if (bucket := remembered_bucket(settings)) is not None:
+        bucket.close()
     with _progress(console) as progress:
         if to_postgres and not is_moved:
             await _move_rows(source, settings.database, progress)

@@ -31,13 +31,8 @@ _COPIED_BYTES = 1024 * 1024
 def run() -> None:
     """Do one round now: expire and purge what is due."""
     from api.work import run_round
-    from services.restored import RestoreUnfinished
 
-    try:
-        asyncio.run(run_round(Settings()))
-    except RestoreUnfinished as error:
-        problems.print(str(error), soft_wrap=True)
-        raise typer.Exit(1) from None
+    asyncio.run(run_round(Settings()))
     console.print("Done.")
 
 

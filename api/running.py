@@ -21,7 +21,7 @@ from api.settings import Settings
 from media.launch import Launched
 from media.shelf import Shelf
 from models import database, notify
-from services import attendance, restore, rooms, wakes
+from services import attendance, installation, restore, rooms, wakes
 from services.audit import AuditHead
 from services.bus import Bus
 from services.clock import Clock
@@ -134,6 +134,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         stack.push_async_callback(control.close)
         await control.start()
         await asyncio.gather(_open_database(settings), engine.start())
+        await installation.belong(house, settings.data_dir.absolute())
         await restore.refuse_older(house, settings.data_dir.absolute())
         await house.policies.adopt(house.clock.now())
         since = await rooms.last_seen(house)

@@ -3,11 +3,12 @@
 import os
 from datetime import timedelta
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -40,7 +41,9 @@ class NoSecrets(Exception):
 class Settings(GuardSettings, WebhookSettings, StoreSettings):
     """Every setting is an environment variable with the prefix SPACES_."""
 
-    model_config = SettingsConfigDict(env_prefix="SPACES_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SPACES_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     data_dir: Path = Field(
         default=Path("data"),
@@ -87,14 +90,20 @@ class Settings(GuardSettings, WebhookSettings, StoreSettings):
     )
     ice_servers: tuple[str, ...] = Field(
         default=(),
+        repr=False,
         description="STUN or TURN URLs of this side, as a JSON list. Each is asked at every publish.",
     )
     ice_links: tuple[IceLink, ...] = Field(
         default=(),
+        repr=False,
         description="STUN and TURN servers told to clients of WHIP and WHEP as Link headers, as a JSON list of"
         ' {"url": "turn:…", "username": "…", "credential": "…"}. Everyone who may speak learns the credentials.',
     )
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR. DEBUG writes a lot.")
+    log_level: str = Field(
+        default="INFO",
+        pattern="(?i)^(debug|info|warning|error)$",
+        description="DEBUG, INFO, WARNING or ERROR. DEBUG writes a lot.",
+    )
     traces: bool = Field(
         default=False,
         description="True sends traces from request to SQL by OTLP over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT and"
@@ -273,6 +282,21 @@ class Settings(GuardSettings, WebhookSettings, StoreSettings):
         if not Path(folder).is_dir():
             raise NoSecrets(f"SPACES_SECRETS_DIR: expected a folder, got {folder}")
         return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=folder)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in filter(None, (part.strip() for part in value.split(","))):
+            if one != "*":
+                ip_network(one, strict=False)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("expected an address that begins with http:// or https://")
+        return value
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "Settings":

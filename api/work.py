@@ -8,7 +8,7 @@ from api.running import build_house
 from api.settings import Settings
 from media.engine import EngineUnavailable
 from models import database
-from services import accounts, audit, forecast, restore, restored
+from services import accounts, audit, forecast, installation, restore, restored
 from services.audit import Verdict
 from services.clock import SystemClock
 from services.forecast import ForecastDay
@@ -33,13 +33,14 @@ async def at_work(settings: Settings) -> AsyncIterator[House]:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[House]:
-    """The house with its database, without audio."""
+    """The house with its database, without audio. Raises Mismatch."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     house = build_house(settings, clock=SystemClock(), engine=WatchedEngine(no_engine))
     await database.migrate(settings.database)
     await database.connect(settings.database)
-    await house.policies.read()
     try:
+        await installation.belong(house, settings.data_dir.absolute())
+        await house.policies.read()
         yield house
     finally:
         await database.close()

@@ -1,16 +1,18 @@
 """Connecting, migrating, and the list of all tables."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tortoise import Tortoise
+from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import ConfigurationError
 from tortoise.migrations.api import migrate as run_migrations
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.writer import MigrationWriter
 
-from models import postgres
+from models import migrations, postgres
 from models.location import SQLITE
 
 TABLES = (
@@ -27,6 +29,7 @@ TABLES = (
     "follow",
     "idempotency_key",
     "identity",
+    "installation",
     "invitation",
     "legal_hold",
     "listening",
@@ -96,11 +99,27 @@ async def close() -> None:
     await Tortoise.close_connections()
 
 
+class NewerDatabase(Exception):
+    """A newer version has used this database. Run that one, or restore a backup that this one has made."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"{type(self).__doc__} Not known here: {', '.join(names)}.")
+
+
 async def migrate(url: str) -> None:
-    """Bring the database to the newest migration, one process at a time; an up-to-date one is left alone."""
+    """Bring the database to the newest migration, one process at a time; an up-to-date one is left alone.
+
+    Raises NewerDatabase.
+    """
     try:
         async with postgres.migrating(url):
             await run_migrations(config=config(url))
+            known = {path.stem for path in Path(migrations.__file__).parent.glob("[0-9]*.py")}
+            applied = await get_connection("default").execute_query_dict(
+                "SELECT name FROM tortoise_migrations ORDER BY name"
+            )
+            if newer := [row["name"] for row in applied if row["name"] not in known]:
+                raise NewerDatabase(newer)
     finally:
         # A connection that stays open has a thread, and that thread would keep a failed start from ending.
         await Tortoise.close_connections()

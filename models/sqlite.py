@@ -10,13 +10,28 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from tortoise.backends.base.client import TransactionalDBClient, TransactionContext
+from tortoise.backends.base.client import ConnectionWrapper, TransactionalDBClient, TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient as StockClient
 from tortoise.backends.sqlite.client import SqliteTransactionContext, SqliteTransactionWrapper
 from tortoise.connection import get_connections
 from tortoise.exceptions import OperationalError
 
 from models.quick_reads import QuickReads
+
+
+class _Acquired(ConnectionWrapper[Any]):
+    """The stock one, which keeps the lock for ever when the connection cannot be opened."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Any:
+        await self._lock.acquire()
+        try:
+            await self.ensure_connection()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self.connection
 
 
 class _Transaction(SqliteTransactionWrapper):
@@ -108,6 +123,21 @@ class SqliteClient(StockClient):
         if self._quick is None:
             self._quick = QuickReads(self.filename)
         return await self._quick.rows(query, values)
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Open the file, wholly or not at all. Raises OperationalError, also for what is no database."""
+        try:
+            await super().create_connection(with_db)
+        except BaseException as error:
+            # A thread that is left behind would keep the process from ending.
+            await super().close()
+            if isinstance(error, sqlite3.Error):
+                raise OperationalError(f"{self.filename}: {error}") from error
+            raise
+
+    def acquire_connection(self) -> ConnectionWrapper[Any]:
+        """The one connection, and its lock."""
+        return _Acquired(self._lock, self)
 
     def _in_transaction(self) -> TransactionContext:
         return _Context(_Transaction(self), self._lock)

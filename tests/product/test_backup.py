@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,30 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from api.cli import app
 from tests.media.publisher import tone
+from tests.product.command import spaces
 from tests.product.court import Court, open_court
 from tests.product.databases import databases
-from tests.product.postgres import binaries
 from tests.product.process import Server, served_town
 from tests.product.town import PATIENCE_S, Person, open_town
 
-PATH = f"{binaries() / 'bin'}{os.pathsep}{os.environ['PATH']}"
 REFUSAL = "First run `spaces doctor --after-restore`."
-
-
-async def spaces(data_dir: Path, *words: str) -> tuple[int, str]:
-    """A command, in a thread: an interpreter of its own would take longer than all it does."""
-    environment = {
-        "SPACES_DATA_DIR": str(data_dir),
-        "SPACES_DATABASE_URL": databases.url(data_dir),
-        "COLUMNS": "200",
-        "PATH": PATH,
-    }
-    done = await asyncio.to_thread(CliRunner().invoke, app, list(words), env=environment)
-    return done.exit_code, done.output
 
 
 async def back_up(data_dir: Path, folder: Path) -> None:
