@@ -59,7 +59,14 @@ export function PersonPage({ handle }: { handle: string }) {
   if (error !== null) return <Failed error={error} again={reload} />;
   if (read === null) return <Skeletons count={2} />;
   const value = read.answer.user;
-  if (value === null) return <Empty icon="gone" title={`Nobody is called @${handle}`} />;
+  if (value === null)
+    return (
+      <Empty icon="gone" title={`Nobody is called @${handle}`}>
+        <a class="button" href="/">
+          To the timeline
+        </a>
+      </Empty>
+    );
   const isMe = me.value?.id === value.id;
   const toggle = () => {
     if (me.value === null) return signInFirst();

@@ -28,7 +28,13 @@ import { Forecast } from "./plot";
 
 const Closed = () => (
   <Empty icon="shield" title="For moderators">
-    <p>Ask who runs this server.</p>
+    {me.value === null ? (
+      <a class="button primary" href="/sign-in?to=/moderation">
+        Sign in
+      </a>
+    ) : (
+      <p>Ask who runs this server.</p>
+    )}
   </Empty>
 );
 

@@ -9,6 +9,7 @@ import { places } from "../timeline/ticket";
 import { RecordSwitch } from "./desk";
 import { connect, withMicrophone } from "./stage";
 
+const TITLE_CHARS = 200;
 const POLICIES: [SpeakerPolicy, string][] = [
   ["RAISED_HAND", "Everyone who raises a hand"],
   ["FOLLOWED", "People you follow, by raising a hand"],
@@ -97,7 +98,10 @@ export function NewSpace() {
         <div>
           <label class="field">
             What do you want to talk about?
-            <input required maxLength={200} value={title} onInput={(event) => setTitle(event.currentTarget.value)} />
+            <input required maxLength={TITLE_CHARS} value={title} onInput={(event) => setTitle(event.currentTarget.value)} />
+            <span class="quiet" role="status">
+              {title.length > TITLE_CHARS - 50 && `${title.length} of at most ${TITLE_CHARS} characters`}
+            </span>
           </label>
           <label class="field">
             Description

@@ -56,7 +56,7 @@ function LiveRoom({ room, reload }: { room: Room; reload: () => void }) {
           {space.isRecording && <RecordingBadge />}
           <span class="count">{space.startedAt !== null && <Since at={space.startedAt} />}</span>
         </div>
-        <h1>{space.title}</h1>
+        <Title of={space.title} />
         {space.description !== null && <p class="about">{space.description}</p>}
         <div class="facts">
           <span>{count(space.participantCount, "person", "people")} here</span>
@@ -99,7 +99,7 @@ function Coming({ room, reload }: { room: Room; reload: () => void }) {
   return (
     <div class="room">
       <section class="box scheduled card">
-        <h1>{space.title}</h1>
+        <Title of={space.title} />
         {space.description !== null && <p class="about">{space.description}</p>}
         {at !== null && (
           <p class="quiet">
@@ -169,4 +169,11 @@ function Over({ room }: { room: Room }) {
       )}
     </div>
   );
+}
+
+const LONG_CHARS = 80;
+
+/** Whole, however long it is; then in smaller letters, so that what one can do stays on the screen. */
+function Title({ of }: { of: string }) {
+  return <h1 class={of.length > LONG_CHARS ? "long" : ""}>{of}</h1>;
 }
