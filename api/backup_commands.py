@@ -67,6 +67,7 @@ def restore(
         held = hold(data_dir)
         if not replace and backups.would_replace(data_dir, settings.database):
             raise backups.BackupFailed("There is a database already. Say --replace if it shall be lost.")
+        backups.refuse_used(settings.database)
         size_bytes = backups.read_facts(source).size_bytes
         with _progress() as progress:
             checking = progress.add_task("Checking", total=size_bytes)

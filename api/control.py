@@ -94,9 +94,10 @@ class ControlSocket:
         try:
             connection: socket.socket = writer.get_extra_info("socket")
             self._engine.attach(Attached(remote, name=name, rooms=rooms, connection=connection))
-        except BaseException:
+        except EngineError as error:
+            log.warning("control connection refused", reason=str(error))
+            await _send(writer, {"error": str(error)})
             await remote.aclose()
-            raise
 
     async def _drain(self, process: str, writer: asyncio.StreamWriter) -> None:
         """Tell how many live Spaces are left until none is; then end the process, or the server."""

@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 # One that has lived so long did not die of how it was started.
 _SETTLED_AFTER_S = 10.0
+# A start takes some seconds; one that takes so long hangs.
+_START_S = 30.0
 # After SIGTERM: a second for requests under way, and some for the end of the process.
 _END_TIMEOUT_S = 2.0
 
@@ -155,7 +157,7 @@ class Keeper:
         work = [
             asyncio.create_task(self._answer_calls(calls), name=f"calls of {name}"),
             asyncio.create_task(self._listen_to(front), name=f"link of {name}"),
-            asyncio.create_task(_end_when_hung(front), name=f"pulse of {name}"),
+            asyncio.create_task(_end_when_hung(front, self._welcome), name=f"pulse of {name}"),
         ]
         try:
             return await process.wait()
@@ -247,9 +249,14 @@ class Keeper:
         return total
 
 
-async def _end_when_hung(front: _Front) -> None:
-    await front.serving.wait()
-    await Pulse(lambda: front.link.ask(["alive"]), front.process.pid).until_hung()
+async def _end_when_hung(front: _Front, welcome: asyncio.Event) -> None:
+    await welcome.wait()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_START_S):
+            await front.serving.wait()
+    # One that never came up does not answer either.
+    if front.serving.is_set():
+        await Pulse(lambda: front.link.ask(["alive"]), front.process.pid).until_hung()
     log.error("an API process does not answer", process=front.name)
     front.process.kill()
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from media.control import serve_engine
+from media.control import Refused, serve_engine
 from media.ice import IceConfig
 from media.limits import EngineLimits
 from media.process import STREAM_LIMIT_BYTES, new_engine, shut_down
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 CONTROL = "control.sock"
 RETRY_S = 0.2
+_LONGEST_PAUSE_S = 5.0
 
 
 @contextlib.contextmanager
@@ -46,7 +47,7 @@ async def serve_attached(
 ) -> None:
     """Carry rooms for the server until `stop`. Then recordings are closed, and the server places them anew."""
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    waiting = False
+    waiting, refusal, pause_s = False, "", RETRY_S
     try:
         while not stop.is_set():
             try:
@@ -58,10 +59,15 @@ async def serve_attached(
                 await asyncio.wait([stopping], timeout=RETRY_S)
                 continue
             waiting = False
-            told(f"carrying rooms as {name}")
+            if not refusal:
+                told(f"carrying rooms as {name}")
             writer.write(pack_frame({"hello": "media", "name": name, "rooms": limits.rooms}))
-            await _serve(reader, writer, ice=ice, limits=limits, stop=stop, stopping=stopping)
-            await asyncio.wait([stopping], timeout=RETRY_S)
+            said = await _serve(reader, writer, ice=ice, limits=limits, stop=stop, stopping=stopping)
+            if said and said != refusal:
+                told(f"the server refuses: {said}")
+            refusal = said
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S) if said else RETRY_S
+            await asyncio.wait([stopping], timeout=pause_s)
     finally:
         stopping.cancel()
 
@@ -74,8 +80,8 @@ async def _serve(
     limits: EngineLimits,
     stop: asyncio.Event,
     stopping: "asyncio.Task[bool]",
-) -> None:
-    """One connection. What was recorded meanwhile is whole when this returns."""
+) -> str:
+    """One connection; why it was refused, if it was. What was recorded meanwhile is whole when this returns."""
     engine = new_engine(ice=ice, limits=limits)
     serving = asyncio.create_task(serve_engine(reader, writer, engine, retire=stop.set), name="engine")
     try:
@@ -87,5 +93,9 @@ async def _serve(
         await asyncio.wait([serving])
         writer.close()
         await engine.aclose()
-    if not serving.cancelled() and (error := serving.exception()) is not None:
+    error = None if serving.cancelled() else serving.exception()
+    if isinstance(error, BaseExceptionGroup) and (refused := error.subgroup(Refused)) is not None:
+        return str(refused.exceptions[0])
+    if error is not None:
         log.log(logging.ERROR if isinstance(error, FrameError) else logging.INFO, "disconnected: %s", error)
+    return ""

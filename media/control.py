@@ -51,6 +51,10 @@ _METHODS = frozenset(
 )
 
 
+class Refused(Exception):
+    """The server does not take this process; the message says why."""
+
+
 async def serve_engine(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
@@ -58,7 +62,7 @@ async def serve_engine(
     *,
     retire: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer calls and push events until the stream ends. Raises `FrameError` when it makes no sense.
+    """Answer calls and push events until the stream ends. Raises `FrameError` when it makes no sense, or `Refused`.
 
     `retire` is called when this process is asked to end by itself.
     """
@@ -66,6 +70,8 @@ async def serve_engine(
     async with asyncio.TaskGroup() as tasks:
         events = tasks.create_task(_push_events(writer, engine))
         while (frame := await read_frame(reader)) is not None:
+            if "error" in frame[0]:
+                raise Refused(str(frame[0]["error"]))
             await slots.acquire()
             if frame[0].get("call") == "retire":
                 retire()

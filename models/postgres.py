@@ -18,6 +18,8 @@ from tortoise.exceptions import IntegrityError, OperationalError
 
 from models.dialect import MIGRATION, Clash
 
+# What the sessions of our processes are called.
+APPLICATION = "spaces"
 SCHEMES = ("postgres://", "postgresql://", "asyncpg://")
 # A statement, a new connection and a lock that take longer than this are given up: seconds.
 _STATEMENT_S, _CONNECT_S, _LOCK_S = 30.0, 5.0, 5
@@ -30,7 +32,7 @@ def connection(url: str) -> dict[str, Any]:
     if mode := found.pop("sslmode", None):
         found["ssl"] = mode
     settings = {
-        "application_name": "spaces",
+        "application_name": APPLICATION,
         "timezone": "UTC",
         "lock_timeout": f"{_LOCK_S}s",
         # A process that hangs in a transaction must not hold its locks for ever.

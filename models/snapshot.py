@@ -39,8 +39,26 @@ async def is_there(url: str) -> bool:
         return await database.fetchval("SELECT to_regclass('recording')") is not None
 
 
+async def is_in_use(url: str) -> bool:
+    """Whether processes of ours are connected; SQLite's are known by the lock on the data folder."""
+    if not is_postgres(url):
+        return False
+    async with _connected(url) as database:
+        found = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1"
+        return await database.fetchval(found, postgres.APPLICATION) is not None
+
+
+def refuse_other_kind(url: str, folder: Path) -> None:
+    """Raises SnapshotFailed when `folder` has a file of the other kind of database."""
+    if is_postgres(url) and not (folder / POSTGRES_FILE).exists():
+        raise SnapshotFailed("the backup is one of SQLite. Leave SPACES_DATABASE_URL empty.")
+    if not is_postgres(url) and not (folder / SQLITE_FILE).exists():
+        raise SnapshotFailed("the backup is one of PostgreSQL. Set SPACES_DATABASE_URL to an empty database.")
+
+
 def put_back(url: str, folder: Path) -> None:
     """Put the file in `folder` in the place of a database that nobody uses. Blocks. Raises SnapshotFailed."""
+    refuse_other_kind(url, folder)
     if is_postgres(url):
         _put_back_postgres(url, folder / POSTGRES_FILE)
     else:
@@ -72,8 +90,6 @@ def _take_sqlite(url: str, folder: Path) -> set[UUID]:
 
 
 def _put_back_sqlite(path: Path, file: Path) -> None:
-    if not file.exists():
-        raise SnapshotFailed("the backup is one of PostgreSQL. Set SPACES_DATABASE_URL to an empty database.")
     draft = path.with_suffix(".restoring")
     with file.open("rb") as source, draft.open("wb") as target:
         shutil.copyfileobj(source, target)
@@ -116,8 +132,6 @@ async def _connected(url: str) -> AsyncIterator[Any]:
 
 
 def _put_back_postgres(url: str, file: Path) -> None:
-    if not file.exists():
-        raise SnapshotFailed("the backup is one of SQLite. Leave SPACES_DATABASE_URL empty.")
     _run(url, "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", str(file))
 
 

@@ -176,6 +176,18 @@ def would_replace(data_dir: Path, url: str) -> bool:
         raise BackupFailed(str(error)) from error
 
 
+def refuse_used(url: str) -> None:
+    """Raises BackupFailed while a server, with whichever data folder, works on the database. Blocks."""
+    try:
+        if asyncio.run(snapshot.is_in_use(url)):
+            raise BackupFailed(
+                "Processes of Spaces are at work on this database. End them all first; to rehearse a restore, set"
+                " SPACES_DATABASE_URL to a database of its own."
+            )
+    except snapshot.SnapshotFailed as error:
+        raise BackupFailed(str(error)) from error
+
+
 def put_back(backup: Path, data_dir: Path, url: str, *, told: Told) -> None:
     """Put a backup that was checked into a data folder that nobody uses. Blocks. Raises BackupFailed.
 
@@ -183,6 +195,7 @@ def put_back(backup: Path, data_dir: Path, url: str, *, told: Told) -> None:
     done again; until `restored.finish` nothing serves from the folder.
     """
     listed = _listed(backup, read_facts(backup))
+    _refuse_other_database(backup, url)
     _refuse_other_keys(backup, data_dir)
     restored.begin(data_dir)
     (data_dir / KEYS).mkdir(mode=0o700, exist_ok=True)
@@ -200,6 +213,14 @@ def put_back(backup: Path, data_dir: Path, url: str, *, told: Told) -> None:
     except snapshot.SnapshotFailed as error:
         raise BackupFailed(str(error)) from error
     os.sync()
+
+
+def _refuse_other_database(backup: Path, url: str) -> None:
+    """Before anything is copied."""
+    try:
+        snapshot.refuse_other_kind(url, backup)
+    except snapshot.SnapshotFailed as error:
+        raise BackupFailed(str(error)) from error
 
 
 def _refuse_other_keys(backup: Path, data_dir: Path) -> None:

@@ -85,4 +85,4 @@ def test_every_secret_can_come_from_a_file_and_a_variable_counts_before_it(
     monkeypatch.setenv("SPACES_SMTP_PASSWORD", "loud")
     assert Settings().smtp_password == "loud"
     monkeypatch.setenv("SPACES_SECRETS_DIR", str(tmp_path / "nowhere"))
-    assert "expected a folder, got" in str(CliRunner().invoke(app, ["doctor"]).exception)
+    assert "expected a folder, got" in CliRunner().invoke(app, ["doctor"]).output

@@ -126,6 +126,20 @@ async def test_what_was_deleted_after_the_backup_stays_deleted(tmp_path: Path) -
     assert status == 0, printed
 
 
+async def test_a_database_on_which_a_server_works_is_overwritten_from_no_folder(tmp_path: Path) -> None:
+    data_dir, folder = tmp_path / "data", tmp_path / "backup"
+    with databases.on("postgres"):
+        async with open_court(data_dir) as court:
+            recording_id = await court.recorded()
+            await back_up(data_dir, folder)
+            status, printed = await spaces(
+                *(tmp_path / "rehearsal", "restore", str(folder), "--replace"),
+                database_url=databases.url(data_dir),
+            )
+            assert (status, "at work on this database" in printed) == (1, True), printed
+            assert await states(court, recording_id) == ["AVAILABLE"]
+
+
 async def test_nothing_serves_from_a_folder_whose_restore_was_not_finished(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     data_dir.mkdir()

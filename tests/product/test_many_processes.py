@@ -110,6 +110,28 @@ async def test_both_processes_hear_count_and_speak_as_one(tmp_path: Path) -> Non
 
 
 @pytest.mark.long
+async def test_a_process_that_hangs_while_it_starts_is_replaced(tmp_path: Path) -> None:
+    async with many(tmp_path) as town, doors(town) as by:
+        before = fronts(town.server)
+        (victim,) = [pid for pid, words in before.items() if "api-2" in words]
+        os.kill(victim, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_S):
+            while not (begun := fronts(town.server).keys() - before.keys()):
+                await asyncio.sleep(0.01)
+        (hanging,) = begun
+        os.kill(hanging, signal.SIGSTOP)
+        assert "spaces_api_processes 1.0" in (await by["api-1"].http.get("/metrics")).text
+        async with asyncio.timeout(2 * PATIENCE_S):
+            while hanging in fronts(town.server):
+                await asyncio.sleep(0.1)
+        async with doors(town) as found:
+            lines = (await found["api-1"].http.get("/metrics")).text.splitlines()
+        assert "spaces_api_restarts 2.0" in lines
+        assert "spaces_api_processes 2.0" in lines
+        town.server.forgive("an API process has ended", "an API process does not answer")
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(
     "how", [pytest.param(signal.SIGKILL, id="dies"), pytest.param(signal.SIGSTOP, id="hangs")]
 )

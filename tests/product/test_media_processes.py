@@ -93,6 +93,30 @@ async def until_status(host: Person, space_id: str, status: str) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.long
+async def test_a_name_that_is_taken_is_refused_in_a_line_and_taken_once_it_is_free(tmp_path: Path) -> None:
+    async with served_town(tmp_path) as town, second(town) as first:
+        other = await town.server.command("media", "--name", "second", **QUIET)
+        try:
+            assert other.stdout is not None
+            async with asyncio.timeout(PATIENCE_S):
+                while b"the server refuses: " not in (line := await other.stdout.readline()):
+                    assert line, "it ended"
+            first.kill()
+            async with asyncio.timeout(PATIENCE_S):
+                while "second" in await rooms(town):
+                    await asyncio.sleep(0.05)
+                while "second" not in await rooms(town):
+                    await asyncio.sleep(0.05)
+        finally:
+            other.terminate()
+            said, _ = await other.communicate()
+        assert said.count(b"refuses") == 0
+        town.server.forgive(
+            "control connection refused", "media process lost", "media process does not answer"
+        )
+
+
 @pytest.mark.parametrize(
     ("how", "most_lost_s"),
     [
