@@ -20,6 +20,7 @@ from api.accounts import AccountRoutes
 from api.answers import HANDLERS
 from api.client import ClientRoutes, Nowhere
 from api.complaints import complaint
+from api.counted import CountedRequests
 from api.door import HouseDoor
 from api.engine import WatchedEngine
 from api.feeds import FeedRoutes
@@ -110,7 +111,7 @@ def build(
             yield
 
     routes = routes_of(settings, house, OwnOverview(house, engine))
-    return Built(app=application(settings, routes, lifespan), house=house, engine=engine)
+    return Built(app=application(settings, house, routes, lifespan), house=house, engine=engine)
 
 
 def routes_of(
@@ -149,9 +150,12 @@ def routes_of(
     ]
 
 
-def application(settings: Settings, routes: list[BaseRoute], lifespan: Lifespan[Any]) -> Starlette:
+def application(
+    settings: Settings, house: House, routes: list[BaseRoute], lifespan: Lifespan[Any]
+) -> Starlette:
     """The application of these routes."""
-    layers = [*_traced_requests(settings), _CORS]
+    counted = Middleware(CountedRequests, answered=house.answered, monotonic=house.clock.monotonic)
+    layers = [counted, *_traced_requests(settings), _CORS]
     app = App(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS, middleware=layers)
     # A redirect would name the Host that the client sent, with the token of the path in it.
     app.router.redirect_slashes = False

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from api.backup_commands import backup, restore
 from api.retention_commands import audit, receipt, recordings, retention
-from api.settings import Settings
+from api.settings import Settings, misnamed
 
 console = Console()
 problems = Console(stderr=True)
@@ -37,10 +37,31 @@ class _Plain(TyperGroup):
 app = typer.Typer(
     cls=_Plain,
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Live audio rooms that can be recorded.",
 )
+
+
+@app.callback()
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version, and nothing else.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"spaces {version_of('spaces-server')}")
+        raise typer.Exit
+
+
+def _settings() -> Settings:
+    """Of a process that stays: what is misspelt would be missed for long."""
+    for name, meant in misnamed():
+        if meant:
+            problems.print(f"{name} is no setting; {meant} is one.", highlight=False)
+    return Settings()
+
 
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; fail when something would change.")]
 
@@ -57,7 +78,7 @@ def serve(
     from api.lock import hold
     from services import restored
 
-    settings = Settings()
+    settings = _settings()
     processes = processes or settings.processes
     if processes > 1 and not settings.is_on_postgres:
         problems.print(
@@ -102,11 +123,12 @@ def demo(
 @app.command()
 def worker() -> None:
     """Run a worker of its own: retention, without touching live rooms."""
+    from api.complaints import AWAY
     from api.logs import configure_logs
     from api.work import run_worker
 
-    settings = Settings()
-    configure_logs(settings, "worker")
+    settings = _settings()
+    configure_logs(settings, "worker", AWAY)
     asyncio.run(run_worker(settings))
 
 
@@ -120,7 +142,7 @@ def media(
     from api.logs import configure_logs
     from api.media_commands import carry
 
-    settings = Settings()
+    settings = _settings()
     configure_logs(settings, "media")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(carry(settings, name, problems.print))
@@ -228,12 +250,14 @@ def doctor(
     ] = False,
 ) -> None:
     """Print every setting with its consequence, and check this installation."""
-    from api.doctor import check_installation, settings_page
+    from api.doctor import check_installation
     from api.retention_commands import mend_after_restore
 
     if after_restore:
         raise typer.Exit(mend_after_restore(Settings()))
     if markdown:
+        from api.settings_page import settings_page
+
         typer.echo(settings_page(), nl=False)
         return
     raise typer.Exit(check_installation(Settings(), console))

@@ -10,9 +10,12 @@ from api.lock import FolderInUse
 from api.settings import NoSecrets
 from media.plain import StoreAway
 from models.database import NewerDatabase
+from models.dialect import DatabaseAway
 from services.installation import Mismatch
 from services.restored import RestoreUnfinished
 
+# For as long as they last all meet them, and a trace tells nothing.
+AWAY = (DatabaseAway, StoreAway)
 _SAID_BY_ITSELF = (
     FolderInUse,
     Mismatch,

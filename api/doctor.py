@@ -11,17 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_origin
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.markup import escape
 
-from api.settings import Settings
+from api.settings import Settings, misnamed
+from api.settings_page import variable_of, written
 
 _MIN_PYTHON = (3, 11)
 # An hour of recording takes some 29 MB a programme; below this a busy evening fills the disk.
@@ -29,79 +26,6 @@ _LOW_SPACE_BYTES = 2_000_000_000
 _GRAPHIQL = Path(__file__).parent / "static" / "graphiql" / "index.html"
 _ANYWHERE = frozenset({"0.0.0.0", "::", ""})
 _TIMEOUT_S = 1.0
-
-_PAGE = """\
-# Settings
-
-Every setting is an environment variable; without it the default holds. `spaces doctor` shows the settings in force and
-checks them. Units stand in the names or the text. This page is made from `api/settings.py`:
-`.venv/bin/spaces doctor --markdown > docs/settings.md`.
-
-| variable | type | default | what it is, and what changing it costs |
-|---|---|---|---|
-"""
-
-
-# ---------- the page ----------
-
-
-def settings_page() -> str:
-    """Markdown: a row for every setting, in the order of `Settings`, its parts in other files last."""
-    fields = sorted(Settings.model_fields.items(), key=lambda named: named[0] not in Settings.__annotations__)
-    return _PAGE + "".join(_row(name, field) for name, field in fields)
-
-
-def _row(name: str, field: FieldInfo) -> str:
-    cells = (f"`{_variable(name)}`", _type(field), _default(field.default), field.description or "")
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
-
-
-def _variable(name: str) -> str:
-    return f"{Settings.model_config['env_prefix']}{name}".upper()
-
-
-def _type(field: FieldInfo) -> str:
-    kinds: dict[Any, str] = {
-        bool: "true or false",
-        int: "whole number",
-        float: "number",
-        Path: "path",
-        str: "text",
-        SecretStr: "text",
-    }
-    kind = "JSON list" if get_origin(field.annotation) is tuple else kinds[field.annotation]
-    bounds = " ".join(_bounds(field))
-    return f"{kind}, {bounds}" if bounds else kind
-
-
-def _bounds(field: FieldInfo) -> Iterator[str]:
-    for bound in field.metadata:
-        match bound:
-            case Ge(ge=limit):
-                yield f"from {limit}"
-            case Gt(gt=limit):
-                yield f"above {limit}"
-            case Le(le=limit):
-                yield f"to {limit}"
-            case Lt(lt=limit):
-                yield f"below {limit}"
-
-
-def _default(value: object) -> str:
-    match value:
-        case bool():
-            return f"`{str(value).lower()}`"
-        case "":
-            return "empty"
-        case SecretStr():
-            return "***" if value else "empty"
-        case tuple():
-            return f"`{list(value)}`"
-        case float() if value.is_integer():
-            return f"`{int(value)}`"
-        case _:
-            return f"`{value}`"
-
 
 # ---------- the checks ----------
 
@@ -149,11 +73,11 @@ def check_installation(settings: Settings, console: Console) -> int:
     console.print("[bold]Settings in force[/]")
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        shown = _without_password(value) if name == "database_url" else _default(value).strip("`")
+        shown = _without_password(value) if name == "database_url" else written(value).strip("`")
         if not field.repr and value:
             shown = "(secret)"
         changed = "" if value == field.default else "  [cyan](set)[/]"
-        console.print(f"  {_variable(name)} = {escape(shown)}{changed}", highlight=False, soft_wrap=True)
+        console.print(f"  {variable_of(name)} = {escape(shown)}{changed}", highlight=False, soft_wrap=True)
     console.print("\n[bold]Checks[/]")
     findings = [finding for check in CHECKS for finding in check(settings)]
     for finding in findings:
@@ -178,6 +102,14 @@ def check_python(_settings: Settings) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     new_enough = sys.version_info[:2] >= _MIN_PYTHON
     yield ok("Python", version) if new_enough else fail("Python", f"expected 3.11 or newer, got {version}")
+
+
+def check_names(_settings: Settings) -> Iterator[Finding]:
+    """Whether a name of a setting is misspelt: what it should have set stays as it was."""
+    for name, meant in misnamed():
+        yield warn(
+            name, f"there is no such setting. Did you mean {meant}?" if meant else "there is no such setting."
+        )
 
 
 def check_data_folder(settings: Settings) -> Iterator[Finding]:
@@ -386,6 +318,7 @@ def check_store(settings: Settings) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     check_python,
+    check_names,
     check_data_folder,
     check_database,
     check_keys,

@@ -169,7 +169,10 @@ class WatchedEngine:
 
     async def _bury(self, member: Member) -> frozenset[str]:
         """Make sure that a lost process writes no more; the Spaces that it carried."""
-        log.error("media process lost", process=member.name)
+        if member.was_retired:
+            log.warning("media process ended", process=member.name)
+        else:
+            log.error("media process lost", process=member.name)
         run, member.run = member.run, None
         if run is not None:
             await run.close()

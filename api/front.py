@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from tortoise.exceptions import OperationalError
 
 from api.app import application, routes_of
+from api.complaints import AWAY
 from api.link import Link, LinkLost
 from api.logs import configure_logs
 from api.overview import AskedOverview
@@ -145,7 +146,9 @@ async def _serve(settings: Settings, *, name: str, listening: socket.socket, end
             yield
 
     routes = routes_of(settings, front.house, front.overview, front.streams)
-    server = server_of(settings, application(settings, routes, lifespan), headers=[(HEADER, name)])
+    server = server_of(
+        settings, application(settings, front.house, routes, lifespan), headers=[(HEADER, name)]
+    )
     linked = asyncio.create_task(_end_with_link(front, server), name="link")
     try:
         await server.serve(sockets=[listening])
@@ -173,7 +176,7 @@ def main() -> None:
     import uvloop
 
     settings = Settings()
-    configure_logs(settings, options.name)
+    configure_logs(settings, options.name, AWAY)
     listening = socket.socket(fileno=options.listening)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(

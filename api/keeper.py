@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from api.complaints import AWAY
 from api.engine import WatchedEngine
 from api.link import Link
 from api.logs import configure_logs
@@ -314,7 +315,7 @@ def serve_many(settings: Settings, launched: Launched, processes: int) -> None:
     """Serve by several API processes until SIGTERM or SIGINT."""
     import uvloop
 
-    configure_logs(settings, "server")
+    configure_logs(settings, "server", AWAY)
     try:
         port = _port_is_free(settings)
     except OSError as error:

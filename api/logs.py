@@ -3,8 +3,10 @@
 import logging
 import logging.handlers
 import sys
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 from api.settings import Settings
 
@@ -12,17 +14,37 @@ _LOG_BYTES = 10_000_000
 _LOG_FILES = 5
 
 
-def configure_logs(settings: Settings, name: str) -> None:
-    """Structured lines on standard error and in the data folder's logs, the latter bounded and rotated."""
+class _Briefly:
+    """Errors of these classes are told by their words, without a trace."""
+
+    def __init__(self, classes: tuple[type[Exception], ...]) -> None:
+        self._classes = classes
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        """A processor of structlog."""
+        told = event.get("exc_info")
+        error = sys.exception() if told is True else told[1] if isinstance(told, tuple) else told
+        if isinstance(error, self._classes):
+            del event["exc_info"]
+            event["reason"] = str(error)
+        return event
+
+
+def configure_logs(settings: Settings, name: str, away: tuple[type[Exception], ...] = ()) -> None:
+    """Structured lines on standard error and in the data folder's logs, the latter bounded and rotated.
+
+    Errors of the classes in `away` are told without a trace.
+    """
     folder = settings.data_dir.absolute() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     file = logging.handlers.RotatingFileHandler(
         folder / f"{name}.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES
     )
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _Briefly(away),
         structlog.processors.format_exc_info,
     ]
     if settings.traces:

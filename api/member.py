@@ -39,6 +39,7 @@ class Member:
         self.rooms = rooms
         self.run: EngineRun | None = None
         self.is_draining = False
+        self.was_retired = False
         self.publishers: set[str] = set()
 
     @property
@@ -62,6 +63,7 @@ class Member:
     async def retire(self) -> None:
         """Ask it to end by itself. Raises EngineUnavailable."""
         if isinstance(self.engine, RemoteEngine):
+            self.was_retired = True
             await self.engine.retire()
 
 

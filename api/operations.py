@@ -2,9 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from itertools import accumulate
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Gauge,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -12,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tortoise.exceptions import BaseORMException
 
+from api.counted import RequestsCollector
 from api.overview import Overview, Seen
 from media.disk import free_bytes
 from media.engine import LATE_BOUNDS_MS
@@ -20,6 +29,9 @@ from models.space import Space, SpaceState
 from models.webhook_delivery import DeliveryState, WebhookDelivery
 from services.house import House
 
+_VERSION = version("spaces-server")
+# A database that has not answered so soon does not answer.
+_ANSWERS_WITHIN_S = 2.0
 _SUBSCRIPTIONS = {
     "looks": "Times that rows were looked at for those who follow a stream, since the start",
     "executions": "Times that an event was made an answer: once for all who get the same",
@@ -69,6 +81,7 @@ async def tell_counts(overview: Overview, registry: CollectorRegistry) -> None:
     )
     for executor in ("compiled", "ordinary", "again"):
         executed.labels(executor).set(counts["executed"][executor])
+    registry.register(RequestsCollector(counts["answered"]))
     for what, told in _SUBSCRIPTIONS.items():
         counted = Gauge(f"spaces_subscriptions_{what}", told, registry=registry)
         counted.set(counts["told"][what])
@@ -133,6 +146,7 @@ class Operations:
     def __init__(self, house: House, overview: Overview) -> None:
         self._house = house
         self._overview = overview
+        self._looking: asyncio.Task[bool] | None = None
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -150,7 +164,7 @@ class Operations:
     async def readyz(self, _request: Request) -> Response:
         """200 when database and audio plane answer, else 503 and which does not."""
         seen = await self._overview.seen()
-        parts = {"database": await self._database_answers(), "media": seen.is_up}
+        parts = {"database": await self._database_is_up(), "media": seen.is_up}
         ready = all(parts.values())
         told = {"status": "ok" if ready else "unavailable", **parts, "draining": seen.is_draining}
         return JSONResponse(told, 200 if ready else 503)
@@ -158,6 +172,7 @@ class Operations:
     async def metrics(self, _request: Request) -> Response:
         """Prometheus text."""
         registry = CollectorRegistry()
+        Info("spaces_build", "The version that runs", registry=registry).info({"version": _VERSION})
         live = Gauge("spaces_live", "Spaces that are live now", registry=registry)
         live.set(await Space.filter(state=SpaceState.LIVE).count())
         recordings = Gauge("spaces_recordings", "Recordings by status", ["status"], registry=registry)
@@ -179,6 +194,13 @@ class Operations:
     async def jwks(self, _request: Request) -> Response:
         """The public keys that sign purge receipts (RFC 7517)."""
         return JSONResponse(self._house.signer.jwks(), media_type="application/jwk-set+json")
+
+    async def _database_is_up(self) -> bool:
+        # One look for all who ask: a database that hangs is not asked again and again.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._database_answers(), name="a look at the database")
+        await asyncio.wait([self._looking], timeout=_ANSWERS_WITHIN_S)
+        return self._looking.done() and self._looking.result()
 
     async def _database_answers(self) -> bool:
         try:

@@ -11,7 +11,7 @@ from media.engine import EngineError, EngineStats
 from services.house import House
 
 # What each API process counts by itself, and all are told as a sum.
-COUNTED = ("executed", "told", "findings")
+COUNTED = ("executed", "answered", "told", "findings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

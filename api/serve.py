@@ -8,6 +8,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from api.complaints import AWAY
 from api.graphql.protocol import server_options
 from api.logs import configure_logs
 from api.running import MediaStarter
@@ -60,7 +61,7 @@ def server_of(settings: Settings, app: Starlette, **more: Any) -> QuietServer:
 
 def serve(settings: Settings, launched: Launched) -> None:
     """Serve until SIGTERM or SIGINT; then close fragments, tell, and be gone. Raises RestoreUnfinished."""
-    configure_logs(settings, "server")
+    configure_logs(settings, "server", AWAY)
     # The schema is heavy, and whoever only keeps fronts needs none of it.
     from api.app import build
 

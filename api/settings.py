@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from difflib import get_close_matches
 from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
@@ -27,11 +28,26 @@ from services.mail_security import MailSecurity
 from services.rules import RetentionPolicy, Rules
 
 _RULES = Rules()
+# As alike as a name is to itself with a letter too few in ten, or two that changed places.
+_NEAR = 0.85
 _ANYWHERE = frozenset({"0.0.0.0", "::", ""})
 
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def misnamed() -> list[tuple[str, str]]:
+    """Variables that begin like a setting and are none, each with the setting that may be meant, or nothing."""
+    prefix = Settings.model_config["env_prefix"]
+    settings = [name.upper() for name in Settings.model_fields]
+    wrong = sorted(
+        {name.removeprefix(prefix) for name in os.environ if name.startswith(prefix)} - {*settings}
+    )
+    meant = [get_close_matches(name, settings, 1, _NEAR) for name in wrong]
+    return [
+        (prefix + name, prefix + near[0] if near else "") for name, near in zip(wrong, meant, strict=True)
+    ]
 
 
 class NoSecrets(Exception):

@@ -33,6 +33,10 @@ class Clash(OperationalError):
     """Two transactions got in each other's way, and this one was undone: run it again."""
 
 
+class DatabaseAway(OperationalError):
+    """The database does not answer, or not in time."""
+
+
 def is_postgres() -> bool:
     """Whether the rows are in PostgreSQL."""
     return _is_postgres(require_context())

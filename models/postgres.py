@@ -16,7 +16,7 @@ from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
 from tortoise.exceptions import IntegrityError, OperationalError
 
-from models.dialect import MIGRATION, Clash
+from models.dialect import MIGRATION, Clash, DatabaseAway
 
 # What the sessions of our processes are called.
 APPLICATION = "spaces"
@@ -24,6 +24,10 @@ SCHEMES = ("postgres://", "postgresql://", "asyncpg://")
 # A statement, a new connection and a lock that take longer than this are given up: seconds.
 _STATEMENT_S, _CONNECT_S, _LOCK_S = 30.0, 5.0, 5
 _CONNECTIONS = 10
+# It is there, and takes no work: it starts, stops, has run out of something, or was told to give up.
+_NOT_SERVING = (
+    asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError | asyncpg.InsufficientResourcesError
+)
 
 
 def connection(url: str) -> dict[str, Any]:
@@ -79,12 +83,14 @@ def _translated(error: Exception) -> Exception:
             return Clash(error)
         case asyncpg.IntegrityConstraintViolationError():
             return IntegrityError(error)
-        case asyncpg.PostgresError() | OSError():
-            return OperationalError(error)
-        case asyncpg.InterfaceError() if not isinstance(error, ValueError):
-            return OperationalError(error)
-        case asyncpg.InternalClientError():
-            # A connection that broke between two steps of a statement.
+        case asyncpg.InterfaceError() if isinstance(error, ValueError):
+            return error
+        case OSError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
+            # The last is a connection that broke between two steps. An error of time says nothing by itself.
+            return DatabaseAway(str(error) or type(error).__name__)
+        case _ if isinstance(error, _NOT_SERVING):
+            return DatabaseAway(str(error))
+        case asyncpg.PostgresError():
             return OperationalError(error)
     return error
 

@@ -41,8 +41,8 @@ class House:
 
     `payments` is None where every ticket is free, `providers` where nobody signs in at one. `findings` counts what the
     reconciler found since the start, by kind; `told` counts what subscriptions cost in looks, executions, messages.
-    `executed` counts operations, by how they were executed. `counted` has the last listenings that are known to be
-    counted as plays. `chance` (0 to 1) jitters pauses.
+    `executed` counts operations, by how they were executed; `answered` requests, by how and how soon they were.
+    `counted` has the last listenings that are known to be counted as plays. `chance` (0 to 1) jitters pauses.
     """
 
     clock: Clock
@@ -68,6 +68,7 @@ class House:
     chance: Callable[[], float] = random.random
     findings: Counter[str] = field(default_factory=Counter)
     executed: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
     told: Counter[str] = field(default_factory=Counter)
     counted: dict[tuple[UUID, str], None] = field(default_factory=dict)
 

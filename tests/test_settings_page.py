@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from api.doctor import settings_page
 from api.settings import Settings
+from api.settings_page import settings_page
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 

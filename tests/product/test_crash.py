@@ -101,6 +101,7 @@ async def assert_played(town: ServedTown, space_id: str, *, frequency_hz: float,
     return end_s
 
 
+@pytest.mark.long
 async def test_sigterm_is_obeyed_within_two_seconds_and_live_recordings_wait(tmp_path: Path) -> None:
     async with served_town(tmp_path) as town:
         host = await town.person("host")

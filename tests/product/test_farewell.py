@@ -43,6 +43,7 @@ _OF_THINGS = frozenset(
         "invitation_id",
         "notification_id",
         "target_id",
+        "folder_id",
     }
 )
 

@@ -226,7 +226,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         await hearer.close()
 
 
-NUMBERS = [300, pytest.param(10_000, marks=pytest.mark.long)]
+NUMBERS = [120, pytest.param(10_000, marks=pytest.mark.long)]
 
 
 @pytest.mark.usefixtures("patience")

@@ -1,6 +1,7 @@
 """Rows and data folder belong together, and what is wrong from outside is said in a line."""
 
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,16 @@ async def test_a_wrong_setting_is_named_in_a_line_that_shows_no_secret(
 async def test_doctor_shows_no_credential_of_a_relay(tmp_path: Path) -> None:
     relay = '[{"url": "turn:relay.example.org", "username": "us", "credential": "hush"}]'
     assert "hush" not in (await spaces(tmp_path, "doctor", ice_links=relay))[1]
+
+
+async def test_a_setting_that_is_misspelt_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    meant = "SPACES_PUBLC_URL is no setting; SPACES_PUBLIC_URL is one."
+    _, printed = await spaces(tmp_path, "serve", publc_url="x", port="x")
+    assert printed.startswith(meant)
+    _, printed = await spaces(tmp_path, "doctor", publc_url="x", of_others="x")
+    assert "SPACES_PUBLC_URL: there is no such setting. Did you mean SPACES_PUBLIC_URL?" in printed
+    assert "SPACES_OF_OTHERS: there is no such setting.\n" in printed
+
+
+async def test_the_version_can_be_asked_for(tmp_path: Path) -> None:
+    assert await spaces(tmp_path, "--version") == (0, f"spaces {version('spaces-server')}\n")

@@ -2,10 +2,11 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from tests.product.databases import databases
-from tests.product.town import Town
+from tests.product.town import PATIENCE_S, Town
 from tests.product.voices import recorded, speak
 
 pytestmark = [
@@ -51,6 +52,30 @@ async def test_a_database_that_is_away_is_told_and_after_its_return_all_goes_on(
     await host.do("endSpace", spaceId=space_id)
     assert (await host.recording(space_id, "status"))["status"] == "AVAILABLE"
     assert (await city.http.get("/readyz")).status_code == 200
+
+
+async def test_a_database_that_hangs_is_told_without_waiting_for_it_and_asked_by_one_alone(
+    city: Town,
+) -> None:
+    async def waiting() -> int:
+        looks = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            " AND query LIKE 'SELECT 1 %'"
+        )
+        return int(await rows.fetchval(looks))
+
+    rows = await asyncpg.connect(databases.url(city.data_dir))
+    try:
+        async with rows.transaction():
+            await rows.execute("LOCK TABLE space")
+            for answer in await asyncio.gather(*(city.http.get("/readyz") for _ in range(3))):
+                assert (answer.status_code, answer.json()["database"]) == (503, False)
+            assert await waiting() == 1
+        async with asyncio.timeout(PATIENCE_S):
+            while (await city.http.get("/readyz")).status_code != 200:
+                pass
+    finally:
+        await rows.close()
 
 
 async def test_transactions_under_way_when_it_goes_away_are_undone_or_done_as_they_were_told(

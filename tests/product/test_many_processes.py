@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 
 from services.live import POLL_S
@@ -191,3 +192,26 @@ async def test_several_processes_on_sqlite_are_refused_in_a_sentence(tmp_path: P
     output, _ = await command.communicate()
     assert command.returncode == 1
     assert b"Several API processes need PostgreSQL" in b" ".join(output.split())
+
+
+@pytest.mark.long
+async def test_while_the_database_is_away_the_logs_say_so_in_lines_without_traces(tmp_path: Path) -> None:
+    async with many(tmp_path) as town, doors(town) as by:
+        host = await by["api-1"].person("host")
+        space_id = await host.live_space(record=True)
+        voice = await host.publish(space_id, tone(frequency_hz=440, seconds=60))
+        await host.until(space_id, "RECORDING")
+        await asyncio.to_thread(databases.postgres.stop)
+        for door in by.values():
+            assert (await door.http.get("/readyz")).status_code == 503
+            assert (await door.http.get("/timeline")).status_code == 503
+        databases.postgres.launch()
+        await databases.postgres.answers()
+        await host.do("endSpace", spaceId=space_id)
+        await voice.close()
+        files = sorted((tmp_path / "data" / "logs").glob("*.log"))
+        lines = [orjson.loads(line) for file in files for line in file.read_bytes().splitlines()]
+        assert [line for line in lines if "database" in line["event"]] != []
+        assert [line for line in lines if "exception" in line] == []
+        assert [line for line in lines if line.get("reason") == ""] == []
+        town.server.forgive("")

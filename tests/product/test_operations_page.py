@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.product.town import open_town
+from tests.product.town import Town, open_town
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "operations.md").read_text()
@@ -22,8 +22,9 @@ def rows(heading: str) -> dict[str, list[str]]:
 
 
 def named(expression: str) -> set[str]:
-    """The metrics in an expression of PromQL."""
-    return set(re.findall(r"\b(?:spaces|process)_\w+", re.sub(r"\{.*?\}", "", expression)))
+    """The metrics in an expression of PromQL; a histogram by its own name."""
+    found = re.findall(r"\b(?:spaces|process)_\w+", re.sub(r"\{.*?\}", "", expression))
+    return {re.sub(r"_seconds_(bucket|count|sum)$", "_seconds", name) for name in found}
 
 
 async def test_page_and_metrics_name_the_same_and_dashboard_and_alerts_nothing_else(tmp_path: Path) -> None:
@@ -48,6 +49,37 @@ async def test_page_and_metrics_name_the_same_and_dashboard_and_alerts_nothing_e
         assert named(expression), expression
         assert named(expression) <= served, expression
     assert len(asked) >= rules.count("- alert:") + len(dashboard["panels"])
+
+
+async def test_requests_are_counted_by_route_and_status_with_how_soon_they_were_answered(
+    tmp_path: Path,
+) -> None:
+    async def counted(town: Town) -> dict[str, int]:
+        text = (await town.http.get("/metrics")).text
+        found = re.findall(r'duration_seconds_count\{route="(\w+)",status="(\w+)"\} (\d+)', text)
+        inside = re.findall(r'_bucket\{le="\+Inf",route="(\w+)",status="(\w+)"\} (\d+)', text)
+        assert found == inside
+        assert text.count("duration_seconds_sum{") == len(found)
+        return {f"{route} {status}": int(count) for route, status, count in found}
+
+    async with open_town(tmp_path / "data", quiet=True) as town:
+        before = await counted(town)
+        for path in (
+            "/timeline",
+            "/no/such/page",
+            "/media/recordings/none/index.m3u8",
+            "/media/live/none/index.m3u8",
+        ):
+            await town.http.get(path)
+        await town.http.post("/media/whip/none", content="x")
+        await town.http.post("/graphql", json={"query": "{ viewer { user { id } } }"})
+        await town.http.post("/graphql", content="{")
+        after = await counted(town)
+        found = {key: count - before.get(key, 0) for key, count in after.items() if count != before.get(key)}
+    assert found == {
+        "pages 2xx": 1, "pages 4xx": 1, "recorded 4xx": 1, "live 4xx": 1, "webrtc 4xx": 1,
+        "graphql 2xx": 1, "graphql 4xx": 1, "operations 2xx": 1,
+    }  # fmt: skip
 
 
 def test_every_field_of_a_log_line_is_on_the_page() -> None:

@@ -105,7 +105,7 @@ def node_modules() -> None:
 @pytest.mark.parametrize(
     "publish",
     [
-        pytest.param(by_chromium, id="Chromium", marks=pytest.mark.needs_chromium),
+        pytest.param(by_chromium, id="Chromium", marks=[pytest.mark.needs_chromium, pytest.mark.long]),
         pytest.param(by_node, id="Node", marks=pytest.mark.needs_node),
         pytest.param(by_ffmpeg, id="FFmpeg"),
     ],

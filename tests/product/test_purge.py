@@ -68,7 +68,7 @@ async def test_a_worker_killed_at_any_call_that_reaches_the_disk_changes_nothing
 
 
 @pytest.mark.starts_processes
-@pytest.mark.parametrize("count", [80, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [30, pytest.param(2000, marks=pytest.mark.long)])
 async def test_workers_share_a_database_without_double_work_and_take_over_from_a_killed_one(
     tmp_path: Path, count: int
 ) -> None:

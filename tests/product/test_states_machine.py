@@ -263,7 +263,7 @@ async def _people(town: Town) -> tuple[Person, Person]:
 
 
 @given(actions=LIVES)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_a_space_goes_where_the_model_goes(shared_town: Town, actions: list[str]) -> None:
     await _play(shared_town, actions, await _people(shared_town))
 
