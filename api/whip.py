@@ -24,6 +24,8 @@ from services.house import House
 
 _SDP = "application/sdp"
 _FRAGMENT = "application/trickle-ice-sdpfrag"
+# Ids of sessions that a client has lost, parted by commas.
+_RESUMES = "spaces-resumes"
 _MOST_SDP_BYTES = 64 * 1024
 _ENDPOINT = "OPTIONS, POST"
 _SESSION = "DELETE, OPTIONS, PATCH"
@@ -70,7 +72,7 @@ class _Protocol:
     """WHIP or WHEP: its part of the path, and what opens and ends a session."""
 
     name: str
-    open: Callable[[House, str | None, UUID, str], Awaitable[PublishAnswer]]
+    open: Callable[[House, str | None, UUID, str, Sequence[str]], Awaitable[PublishAnswer]]
     end: Callable[[House, str | None, UUID, str], Awaitable[None]]
 
 
@@ -113,7 +115,7 @@ class WhipRoutes:
         if _media_type(request) != _SDP:
             raise NotSdp
         offer = await _body(request, most_bytes=_MOST_SDP_BYTES)
-        answer = await protocol.open(self._house, _token(request), space_id, offer)
+        answer = await protocol.open(self._house, _token(request), space_id, offer, _resumed(request))
         path = f"/media/{protocol.name}/{space_id}/{answer.session_id}"
         headers = {
             "Location": self._house.links.url(path),
@@ -175,6 +177,12 @@ def _by_method(
 def _tag(session_id: str, ufrag: str | None) -> str:
     """The session's entity tag: which session, and which ICE credentials of it."""
     return f'"{session_id}.{sha256((ufrag or "").encode()).hexdigest()[:16]}"'
+
+
+def _resumed(request: Request) -> list[str]:
+    """The sessions that an offer goes on with."""
+    named = request.headers.get(_RESUMES, "").split(",")
+    return [one.strip() for one in named if one.strip()]
 
 
 def _token(request: Request) -> str | None:

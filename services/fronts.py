@@ -5,7 +5,7 @@ front is gone, however it went, its guests are gone from that moment.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +51,11 @@ class TellingPresence(Presence):
     async def takes_from_audience(self, space_id: UUID, account_id: UUID) -> bool:
         return bool(await self._ask(["takes_from_audience", space_id.hex, account_id.hex]))
 
+    async def publishes_by_another(
+        self, space_id: UUID, account_id: UUID, session_ids: Collection[str]
+    ) -> bool:
+        return bool(await self._ask(["publishes_by_another", space_id.hex, account_id.hex, *session_ids]))
+
 
 def _hex(account_id: UUID | None) -> str | None:
     return account_id.hex if account_id is not None else None
@@ -93,6 +98,8 @@ class Guests:
         match message:
             case ["takes_from_audience", space, account]:
                 return await self._presence.takes_from_audience(UUID(space), UUID(account))
+            case ["publishes_by_another", space, account, *session_ids]:
+                return await self._presence.publishes_by_another(UUID(space), UUID(account), session_ids)
         raise ValueError(f"expected a question, got {message[:1]}")
 
     def _end(self, space_id: UUID, account_id: UUID | None, origin: str) -> None:

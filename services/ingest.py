@@ -1,6 +1,6 @@
 """Where sound meets rows: who may publish and listen in real time, and what the audio plane reports."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from hashlib import sha256
 from uuid import UUID
 
@@ -32,6 +32,7 @@ from services.changes import change
 from services.errors import (
     AlreadyEnded,
     CapacityReached,
+    Conflict,
     ConsentRequired,
     Forbidden,
     InvalidInput,
@@ -95,15 +96,28 @@ def _expect_role(found: Participant) -> None:
         raise Forbidden("Listeners cannot publish, and hear the Space by HLS. Raise a hand first.")
 
 
-async def publish(house: House, token: str | None, space_id: UUID, offer_sdp: str) -> PublishAnswer:
-    """Answer a WHIP offer of a host, co-host or speaker who has acknowledged the recording."""
+class TakenOver(Conflict):
+    """You speak from another device since. Join again to speak from this one."""
+
+
+async def publish(
+    house: House, token: str | None, space_id: UUID, offer_sdp: str, resumes: Collection[str] = ()
+) -> PublishAnswer:
+    """Answer a WHIP offer of a host, co-host or speaker who has acknowledged the recording.
+
+    An offer that `resumes` sessions is refused with TakenOver when the person is heard by another one.
+    """
     space, found = await _speaker(house, token, space_id)
+    if resumes and await house.presence.publishes_by_another(space_id, found.account_id, resumes):
+        raise TakenOver
     if not await participation.has_consented(house, space, found):
         raise ConsentRequired
     return await _open(house, space, found, house.engine.publish, offer_sdp, device=_device(token))
 
 
-async def listen(house: House, token: str | None, space_id: UUID, offer_sdp: str) -> PublishAnswer:
+async def listen(
+    house: House, token: str | None, space_id: UUID, offer_sdp: str, _resumes: Collection[str] = ()
+) -> PublishAnswer:
     """Answer a WHEP offer of a host, co-host or speaker: they hear the others in real time."""
     space, found = await _speaker(house, token, space_id)
     return await _open(house, space, found, house.engine.listen, offer_sdp, device=_device(token))

@@ -188,6 +188,15 @@ class Presence:
         self.seen(space_id, host_id)
         self._touch(space_id)
 
+    async def publishes_by_another(
+        self, space_id: UUID, account_id: UUID, session_ids: Collection[str]
+    ) -> bool:
+        """Whether a person is heard by a session that is none of these."""
+        room = self.rooms.get(space_id)
+        found = room.people.get(account_key(account_id)) if room else None
+        sessions = found.sessions if found else {}
+        return any(publishes and one not in session_ids for one, publishes in sessions.items())
+
     async def takes_from_audience(self, space_id: UUID, account_id: UUID) -> bool:
         """Whether this account is counted as audience; from here on it is not."""
         room = self.rooms.get(space_id)

@@ -1,5 +1,6 @@
 """WHIP and WHEP to the letter (RFC 9725)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import httpx
 import pytest
 
 from media.local import MAX_SESSIONS_PER_PARTICIPANT
+from tests.media.publisher import tone
 from tests.media.test_offer import AUDIO, HEAD
-from tests.product.town import Place, Town, open_town
-from tests.product.whip import ask_to_speak
+from tests.product.town import PATIENCE_S, Place, Town, open_town
+from tests.product.whip import ask_to_speak, offer
 
 FRAGMENT = """a=ice-ufrag:{ufrag}\r
 a=ice-pwd:pppppppppppppppppppppp\r
@@ -151,6 +153,33 @@ async def test_one_person_has_at_most_four_sessions_in_a_space(place: Place) -> 
     assert refused.json()["errors"][0]["extensions"]["code"] == "CAPACITY_REACHED"
     await place.town.http.delete(first.headers["Location"], headers=place.headers)
     assert (await post(place, "whip")).status_code == 201
+
+
+async def test_a_device_that_comes_back_by_itself_does_not_take_over_from_another(town: Town) -> None:
+    host = await town.person()
+    space_id = await host.live_space()
+    voice = tone(frequency_hz=440, seconds=60)
+    first, other = await host.join(space_id), await host.join(space_id)
+
+    async def again(place: Place, *lost: str) -> httpx.Response:
+        sessions = ", ".join(location.rpartition("/")[2] for location in lost)
+        named = {"Spaces-Resumes": sessions} if lost else {}
+        return await town.http.post(place.whip_url, content=await offer(), headers={**place.headers, **named})
+
+    replaced, heard = await first.publish(voice), await other.publish(voice)
+    async with asyncio.timeout(PATIENCE_S):
+        while (refused := await again(first, *first.locations)).status_code != 409:
+            await asyncio.sleep(0.05)
+    (error,) = refused.json()["errors"]
+    assert (error["extensions"]["code"], "another device" in error["message"]) == ("CONFLICT", True)
+    assert (await again(other, "long/gone", *other.locations)).status_code == 201
+    assert (await again(first)).status_code == 201
+    await heard.close()
+    assert (await town.http.delete(other.locations[0], headers=other.headers)).status_code == 200
+    async with asyncio.timeout(PATIENCE_S):
+        while (await again(first, *first.locations)).status_code != 201:
+            await asyncio.sleep(0.05)
+    await replaced.close()
 
 
 @pytest.mark.parametrize("gone", ["deleted", "taken_down"])

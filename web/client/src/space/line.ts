@@ -13,10 +13,13 @@ const GATHERING_MS = 800;
 const LOST_AFTER_MS = 3_000;
 const LONGEST_PAUSE_MS = 5_000;
 const NO = new Set([400, 401, 403, 404, 410, 413, 415]);
+// Sessions that an offer may go on with. A longer list says nothing more.
+const MOST_SESSIONS = 8;
 
 export class Line {
   private peer: RTCPeerConnection | null = null;
   private location: string | null = null;
+  private sessions: string[] = [];
   private failures = 0;
   private isEnded = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -56,12 +59,15 @@ export class Line {
   }
 
   private async offer(sdp: string): Promise<string> {
-    const headers = { "Content-Type": "application/sdp", Authorization: `Bearer ${this.token}` };
+    const headers = new Headers({ "Content-Type": "application/sdp", Authorization: `Bearer ${this.token}` });
+    // Coming back must not take over from another device, which would come back too.
+    if (this.sessions.length > 0) headers.set("Spaces-Resumes", this.sessions.join(", "));
     const answer = await fetch(this.url, { method: "POST", headers, body: sdp });
-    if (NO.has(answer.status)) throw new LineRefused(answer.status);
+    if (NO.has(answer.status) || (await isTakenOver(answer))) throw new LineRefused(answer.status);
     if (answer.status !== 201) throw new Error(`expected 201, got ${answer.status}`);
     const location = answer.headers.get("Location");
     this.location = location === null ? null : new URL(location, this.url).href;
+    this.sessions = [...this.sessions, this.location?.split("/").pop() ?? ""].slice(-MOST_SESSIONS);
     return answer.text();
   }
 
@@ -100,6 +106,12 @@ export class Line {
     fetch(this.location, { method: "DELETE", headers, keepalive: true }).catch(() => undefined);
     this.location = null;
   }
+}
+
+async function isTakenOver(answer: Response): Promise<boolean> {
+  if (answer.status !== 409) return false;
+  const told = (await answer.json().catch(() => null)) as { errors?: { extensions?: { code?: string } }[] } | null;
+  return told?.errors?.[0]?.extensions?.code === "CONFLICT";
 }
 
 /** Candidates of its own are not what connects us: the server sees where we are. So the wait is short. */

@@ -5,7 +5,7 @@ import { say } from "../parts/said";
 import * as player from "../player/player";
 import { tell } from "../wire/client";
 import { me } from "../wire/session";
-import { Line } from "./line";
+import { Line, type LineRefused } from "./line";
 
 export interface Stage {
   spaceId: string;
@@ -64,10 +64,11 @@ export async function connect(next: Stage, muted: boolean, stream: MediaStream):
     holdAir();
     showMuted(joined.participant?.isMuted ?? muted);
     const [track] = stream.getAudioTracks();
-    const refused = (): void => {
+    const refused = ({ status }: LineRefused): void => {
       if (stage.value?.spaceId !== next.spaceId) return;
       stepDown();
-      say("You are not on the stage any more.", { bad: true });
+      const elsewhere = "You speak from another device now, and the microphone here is closed.";
+      say(status === 409 ? elsewhere : "You are not on the stage any more.", { bad: true });
     };
     lines = [
       new Line(joined.whipUrl, joined.mediaToken, track ?? null, { state: (up) => (isUp.value = up), refused }),
