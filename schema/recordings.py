@@ -17,7 +17,7 @@ from schema.context import Context, Info
 from schema.links import MediaLink, media_link
 from schema.nodes import Node, RowType
 from schema.people import User
-from schema.retention import Retention, ReviewOpening, openings_of, retention_of
+from schema.retention import Appeal, Retention, ReviewOpening, appeals_of, openings_of, retention_of
 from schema.rows import Page, Relation
 from schema.scalars import ByteCount
 from schema.sources import column, computed, newest_first, page_of, relation
@@ -177,6 +177,9 @@ class Recording(RowType, Node):
     review_openings: list[ReviewOpening] = computed(
         openings_of,
         "Openings of the review copy, the newest first: for moderators, and for the host once the case is closed.",
+    )
+    appeals: list[Appeal] = computed(
+        appeals_of, "Appeals against the take-down, the newest first: for the host and moderators."
     )
 
     @strawberry.field(

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import strawberry
 
+from models.appeal import Appeal as AppealRow
 from models.paging import Order
 from models.purge_receipt import PurgeReceipt as ReceiptRow
 from models.recording import Recording as RecordingRow
@@ -18,6 +19,7 @@ from schema.sources import column
 from services import retention
 
 _MOST_OPENINGS = 100
+_MOST_APPEALS = 100
 _RECEIPT = Relation(model=ReceiptRow, key="id", column="recording_id")
 
 
@@ -72,6 +74,27 @@ async def openings_of(row: RecordingRow, context: Context) -> Sequence[OpeningRo
     if not context.viewer.is_moderator and not context.viewer.is_account(row.host_id):
         return []
     return (await context.rows.page(OPENINGS, row.id, Wanted(first=_MOST_OPENINGS))).rows
+
+
+@strawberry.type(description="The host's word against a take-down.")
+class Appeal(RowType):
+    """The host's word against a take-down."""
+
+    model = AppealRow
+
+    statement: str = column("statement", "In the host's words.")
+    created_at: datetime = column("created_at", "When it was made.")
+    closed_at: datetime | None = column("closed_at", "When a moderator decided; null while it waits.")
+
+
+APPEALS = Connected(model=AppealRow, parent="recording_id", order=Order(column="created_at"))
+
+
+async def appeals_of(row: RecordingRow, context: Context) -> Sequence[AppealRow]:
+    """Appeals against the take-down, for the host and for moderators; else none."""
+    if not context.viewer.is_moderator and not context.viewer.is_account(row.host_id):
+        return []
+    return (await context.rows.page(APPEALS, row.id, Wanted(first=_MOST_APPEALS))).rows
 
 
 async def retention_of(row: RecordingRow, context: Context) -> Retention | None:

@@ -28,7 +28,14 @@ from services.errors import (
 )
 from services.house import House
 from services.links import Link, LinkKind
-from services.reports import LONGEST_REASON, close_case_rows, close_reports, require_copy, set_case
+from services.reports import (
+    LONGEST_REASON,
+    close_case_rows,
+    close_reports,
+    close_reports_of_past,
+    require_copy,
+    set_case,
+)
 from services.retention import begin_review, status_at, wind
 from services.states import move_and_tell
 from services.viewers import Viewer
@@ -109,6 +116,7 @@ async def _close_case(house: House, made: Change, recording: Recording) -> None:
     """Close reports and appeals, tell the host of openings, and let a purge that waited run."""
     await notifications.case_closed(house, made, recording)
     await close_case_rows(recording.id, made.now)
+    await close_reports_of_past(made.now, id=recording.space_id)
     await set_case(house, made, recording, is_open=False)
 
 
@@ -175,7 +183,8 @@ async def suspend(
     until: datetime | None,
     reason: str,
 ) -> Account:
-    """Take an account, or its right to record; NONE gives both back. It closes the reports of the person.
+    """Take an account, or its right to record; NONE gives both back. It closes the reports of the person, and of
+    their Spaces that are over.
 
     A suspended account is signed out, and its voice is cut off wherever it speaks.
     """
@@ -206,6 +215,7 @@ async def suspend(
             at=made.now,
         )
         await close_reports(account.id, made.now)
+        await close_reports_of_past(made.now, host_id=account.id)
         await made.audit("account.suspended", "user", account.id, actor_id=actor.id, outcome=suspension.value)
     if suspension is Suspension.ACCOUNT:
         await _cut_off(house, account.id)

@@ -3,11 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
+from tortoise.expressions import Subquery
+
 from models.account import Account
 from models.appeal import Appeal
 from models.recording import Recording, RecordingStatus
 from models.report import Report, ReportCategory, ReportState, SubjectKind
 from models.review_opening import ReviewOpening
+from models.space import Space, SpaceState
 from services import text, visibility
 from services.changes import Change, change, new_id
 from services.errors import Conflict, Forbidden, InvalidInput, NotFound, RecordingNotAvailable
@@ -88,6 +91,13 @@ async def set_case(house: House, made: Change, recording: Recording, *, is_open:
 async def close_reports(subject_id: UUID, now: datetime) -> None:
     """A moderator has acted on what was reported."""
     still_open = Report.filter(subject_id=subject_id, state=ReportState.OPEN)
+    await still_open.update(state=ReportState.CLOSED, closed_at=now)
+
+
+async def close_reports_of_past(now: datetime, **of: UUID) -> None:
+    """A Space that is over cannot be ended: what is decided on its recording, or on its host, answers its reports."""
+    over = Space.filter(state__in=[SpaceState.ENDED, SpaceState.CANCELED], **of)
+    still_open = Report.filter(subject_id__in=Subquery(over.values("id")), state=ReportState.OPEN)
     await still_open.update(state=ReportState.CLOSED, closed_at=now)
 
 

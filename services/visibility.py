@@ -8,6 +8,7 @@ from tortoise.expressions import Q, Subquery
 
 from models.access_token import AccessToken
 from models.account import Account
+from models.appeal import Appeal
 from models.audit_entry import AuditEntry
 from models.clip import Clip
 from models.columns import Columns
@@ -124,6 +125,11 @@ async def openings(viewer: Viewer) -> Q:
     return Q() if viewer.is_moderator else Q(disclosed_at__isnull=False)
 
 
+async def appeals(viewer: Viewer) -> Q:
+    """Appeals: one's own, and all for moderators."""
+    return Q() if viewer.is_moderator else Q(account_id=viewer.id or _NOBODY)
+
+
 async def tickets(viewer: Viewer) -> Q:
     """Tickets: one's own, as long as one sees the Space."""
     seen = Q(account_id=viewer.id or _NOBODY)
@@ -152,6 +158,7 @@ RULES = {
     Follow: follows,
     AuditEntry: audit_entries,
     ReviewOpening: openings,
+    Appeal: appeals,
     AccessToken: access_tokens,
     Notification: notifications,
     Webhook: webhooks,

@@ -58,6 +58,7 @@ PLACES: Mapping[str, Place] = MappingProxyType(
         "ReviewOpening": Place(
             "ReviewOpening", "query { recording(id: $gone recording$) { reviewOpenings % } }"
         ),
+        "Appeal": Place("Appeal", "query { recording(id: $gone recording$) { appeals % } }"),
         "Invitation": Place("Invitation", "query { node(id: $invitation$) % }"),
         "Clip": Place("Clip", "query { node(id: $ended clip$) % }"),
         "Clip, ticketed": Place("Clip", "query { node(id: $ticketed clip$) % }"),

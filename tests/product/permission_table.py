@@ -104,7 +104,7 @@ FIELDS: dict[str, dict[str, str]] = {
             "id space status startedAt endedAt durationMs sizeBytes gaps expiresAt startOffsetMs "
             "playback playCount shareCount clips speakerTurns waveform"
         ),
-        "000000.00A": "failureReason reviewOpenings",
+        "000000.00A": "failureReason reviewOpenings appeals",
         "0000+0.00A": "download archive",
         "yyyyyy.yyA": "viewerCanPlay",
         "nyyyyy.yyA": "viewerCanShare",
@@ -117,7 +117,7 @@ FIELDS: dict[str, dict[str, str]] = {
             "id space status startedAt endedAt durationMs sizeBytes expiresAt startOffsetMs playCount "
             "shareCount clips"
         ),
-        "000000.00A": "failureReason gaps viewerPositionMs reviewOpenings speakerTurns",
+        "000000.00A": "failureReason gaps viewerPositionMs reviewOpenings appeals speakerTurns",
         "00+++0.++A": "playback waveform",
         "0000+0.00A": "download archive",
         "nnyyyn.yyA": "viewerCanPlay viewerCanShare",
@@ -134,7 +134,7 @@ FIELDS: dict[str, dict[str, str]] = {
             "waveform"
         ),
         "nnnnnn.nnA": "viewerCanPlay viewerCanShare viewerCanDelete",
-        "0000+0.0+A": "retention reviewOpenings",
+        "0000+0.0+A": "retention reviewOpenings appeals",
     },
     "RecordingGap": {
         "++++++.++A": "startMs endMs cause",
@@ -169,6 +169,9 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "ReviewOpening": {
         "....+...+A": "at reason",
+    },
+    "Appeal": {
+        "....+...+A": "statement createdAt closedAt",
     },
     "Invitation": {
         "....++...A": "id space user role createdAt",

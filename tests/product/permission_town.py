@@ -9,6 +9,7 @@ from typing import Any
 
 from media import journal
 from media.journal import JOURNAL
+from models.appeal import Appeal
 from models.block import Block
 from models.recording import Recording, RecordingStatus
 from models.review_opening import ReviewOpening
@@ -301,6 +302,9 @@ async def _take_away(world: World) -> None:
         at=now,
         disclosed_at=now,
     )
+    host_id = uuid_of(world.host.id)
+    said = {"statement": "It was no soap.", "created_at": now, "closed_at": now}
+    await Appeal.create(id=new_id(), recording_id=row, account_id=host_id, **said)
     await Recording.filter(id=row).update(gone_at=now - timedelta(days=31), purge_at=now - timedelta(days=1))
     await world.town.round()
     assert (await world.host.recording(world.things["gone"], "status"))["status"] == "PURGED"

@@ -1,3 +1,3 @@
-"""What the contract names and the server does not serve yet. It shrinks with each issue, and never grows."""
+"""What the contract names and the server does not serve yet. It shrinks, and never grows."""
 
 STILL_TO_COME: frozenset[str] = frozenset()

@@ -11,7 +11,7 @@ from tests.product.voices import iso
 
 QUEUE = "query($first: Int!) { moderation { reviewQueue(first: $first) { edges { node { id } } } } }"
 REPORTS = """query($id: ID, $state: ReportState) { moderation { reports(subjectId: $id, state: $state) {
-    edges { node { id state category reason subject { __typename } } } } } }"""
+    edges { node { id state category reason subject { __typename ... on Space { id } } } } } } }"""
 DAY = timedelta(days=1)
 
 
@@ -79,6 +79,26 @@ async def test_the_queue_goes_by_deadline(court: Court) -> None:
     assert await queue(court) == [first, second, public]
     page = await court.moderator.read(QUEUE, first=1)
     assert [edge["node"]["id"] for edge in page["moderation"]["reviewQueue"]["edges"]] == [first]
+
+
+@pytest.mark.parametrize("by", ["a decision on its recording", "a decision on its host"])
+async def test_reports_of_a_space_that_is_over_close_with_the_decision_that_answers_them(
+    court: Court, by: str
+) -> None:
+    space_id = await court.host.live_space(record=True)
+    going_on = await (await court.town.person("another")).live_space()
+    await court.report(space_id)
+    await court.report(going_on)
+    await court.host.do("endSpace", spaceId=space_id)
+    assert len(await reports(court, state="OPEN")) == 2
+
+    if by == "a decision on its recording":
+        await court.decide((await court.host.recording(space_id, "id"))["id"], "CLEAR")
+    else:
+        wish = {"userId": court.host.id, "suspension": "NONE", "reason": "Nothing wrong."}
+        await court.moderator.do("suspendAccount", **wish)
+
+    assert [one["subject"]["id"] for one in await reports(court, state="OPEN")] == [going_on]
 
 
 async def test_a_recording_can_be_reported_again_after_a_decision_and_until_its_purge(court: Court) -> None:
@@ -214,6 +234,31 @@ async def test_the_host_alone_appeals_a_take_down_once_at_a_time(court: Court) -
     assert await queue(court) == [recording_id]
     await court.decide(recording_id, "CLEAR")
     await court.host.do("appeal", **wish)
+
+
+async def test_host_and_moderators_read_appeals_and_whether_they_wait_and_nobody_else_does(
+    court: Court,
+) -> None:
+    recording_id = await court.recorded()
+    await court.decide(recording_id, "VIOLATION")
+    want = "appeals { statement createdAt closedAt }"
+    assert await court.of(recording_id, want) == {"appeals": []}
+    at = court.town.clock.now()
+    court.town.clock.stand_at(at)
+    await court.host.do("appeal", recordingId=recording_id, statement="It was satire.")
+
+    (waits,) = (await court.of(recording_id, want, by=court.host))["appeals"]
+    assert waits == {"statement": "It was satire.", "createdAt": iso(at), "closedAt": None}
+    await court.decide(recording_id, "CLEAR")
+    court.town.clock.stand_at(at + timedelta(minutes=1))
+    await court.host.do("appeal", recordingId=recording_id, statement="Listen again.")
+
+    found = (await court.of(recording_id, want))["appeals"]
+    assert [(one["statement"], one["closedAt"]) for one in found] == [
+        ("Listen again.", None),
+        ("It was satire.", iso(at)),
+    ]
+    assert await court.of(recording_id, want, by=court.listener) == {"appeals": []}
 
 
 async def test_an_open_appeal_puts_the_purge_off_until_the_decision(court: Court) -> None:
