@@ -27,7 +27,8 @@ class Road:
         self.dropped = 0
         self._open = asyncio.Event()
         self._open.set()
-        self._carrying: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._carrying: set[asyncio.Task[None]] = set()
+        self._ends: set[asyncio.StreamWriter] = set()
         self._is_closed = False
         self._relays: list[asyncio.DatagramTransport] = []
 
@@ -51,25 +52,29 @@ class Road:
 
     def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One TCP connection from a browser."""
+        self._ends.add(writer)
         if self._is_closed:
-            writer.close()
+            writer.transport.abort()
             return
         task = asyncio.create_task(self._carry(reader, writer))
-        self._carrying[task] = writer
-        task.add_done_callback(self._carrying.pop)
+        self._carrying.add(task)
+        task.add_done_callback(self._carrying.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
+            self._ends.add(back)
             try:
                 await asyncio.gather(self._pass(reader, back, asks=True), self._pass(there, writer))
             finally:
                 # Also when neither has begun.
                 await _close(back)
+                self._ends.discard(back)
         except OSError:
             pass
         finally:
             await _close(writer)
+            self._ends.discard(writer)
 
     async def _pass(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, asks: bool = False
@@ -124,11 +129,15 @@ class Road:
         for relay in self._relays:
             relay.close()
         tasks = list(self._carrying)
-        for task, writer in self._carrying.items():
+        for task in tasks:
             task.cancel()
-            # One that has only just come has not begun, and closes nothing by itself.
-            writer.close()
+        # Without waiting for what a browser that is gone has not read; also those that have not begun.
+        for end in self._ends:
+            end.transport.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # Those that were taken meanwhile come, and go, in the loop's next turns.
+        for _ in range(5):
+            await asyncio.sleep(0)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
+from tests.product.client.axe import violations
 from tests.product.client.scene import recorded, resident
 from tests.product.client.visitor import chromium, hears, skip_unless_built, visit
 from tests.product.town import Town
@@ -77,3 +78,61 @@ async def test_a_moderator_listens_decides_and_can_show_who_did_what(town: Town)
         await expect(owner.page.locator(".notices").get_by_text(TITLE).first).to_be_visible()
     for one in (listener, visitor, owner):
         assert one.complaints == []
+
+
+async def test_a_moderator_acts_on_reports_of_spaces_and_people_and_reads_what_the_host_says(
+    town: Town,
+) -> None:
+    skip_unless_built()
+    jonas = await resident(town, "jonas", "Jonas Lind")
+    noor = await resident(town, "noor", "Noor Haddad")
+    mod = await town.moderator()
+    _, recording = await recorded(town, jonas, TITLE, seconds=2)
+    await mod.do(
+        "reviewRecording", recordingId=recording, decision="VIOLATION", note="An address is read out."
+    )
+    live = await jonas.live_space()
+    words = {"category": "HATE", "reason": "The title mocks a whole people."}
+    await noor.do("report", subjectId=live, **words)
+    await noor.do("report", subjectId=jonas.id, category="SPAM", reason="He sells pills.")
+    async with chromium() as browser:
+        owner = await visit(browser, town.url, person=jonas, name="Jonas Lind")
+        await owner.page.goto(f"{town.url}/recordings")
+        card = owner.page.get_by_role("article", name=TITLE)
+        await card.get_by_role("button", name="Appeal").click()
+        await owner.page.get_by_label("Why was it wrong").fill("It was my own address.")
+        await owner.page.get_by_role("button", name="Send").click()
+        await expect(card.get_by_text("waits for a moderator")).to_contain_text("It was my own address.")
+        await expect(card.get_by_role("button", name="Appeal")).to_have_count(0)
+
+        visitor = await visit(browser, town.url, person=mod)
+        page = visitor.page
+        await page.goto(f"{town.url}/moderation")
+        reported = page.get_by_role("region", name="Reported Spaces and people")
+        space = reported.get_by_role("article").filter(has_text="The title mocks a whole people.")
+        await expect(space).to_contain_text("Hate against a group")
+        assert await violations(page) == []
+        await space.get_by_role("button", name="End the Space").click()
+        await page.get_by_role("button", name="End it now").click()
+        await expect(space).to_have_count(0)
+        assert (await jonas.space(live, "state"))["state"] == "ENDED"
+
+        person = reported.get_by_role("article", name="Jonas Lind")
+        await person.get_by_role("button", name="Decide on them").click()
+        dialog = page.get_by_role("dialog", name="What is taken from Jonas Lind?")
+        await dialog.get_by_label("Take").select_option("RECORDING")
+        await dialog.get_by_label("Why").fill("Spam, again and again.")
+        await dialog.get_by_role("button", name="Decide").click()
+        await expect(reported.get_by_text("None.")).to_be_visible()
+        assert await jonas.refused("createSpace", title="More pills", record=True) == "RECORDING_NOT_ROLLED_OUT"
+
+        await page.get_by_role("link", name="Open").click()
+        appeals = page.get_by_role("region", name="Appeals")
+        await expect(appeals).to_contain_text("It was my own address.")
+        await page.get_by_role("button", name="Clear").click()
+        await page.get_by_label("Why").fill("It was his own, and he is of age.")
+        await page.get_by_role("dialog").get_by_role("button", name="Close the case").click()
+        await expect(page.get_by_text("No report or appeal is open.")).to_be_visible()
+        await page.goto(f"{town.url}/moderation/log")
+        await expect(page.get_by_role("row", name="account.suspended").first).to_contain_text("Jonas Lind")
+    assert owner.complaints == visitor.complaints == []

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.product.client.scene import resident
-from tests.product.client.visitor import Visitor, chromium, skip_unless_built, visit
+from tests.product.client.visitor import Visitor, chromium, hears, skip_unless_built, visit
 from tests.product.town import Person, Town
 
 pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_node]
@@ -77,3 +77,43 @@ async def _host(host: Visitor, town: Town, mira: Person) -> None:
     # What the page asked for at that moment may have been refused, and the server may have hung up first.
     hung_up = f"404 {town.url}/media/wh"
     assert [one for one in host.complaints if not one.startswith(("401 ", hung_up))] == []
+
+
+async def test_nobody_is_surprised_by_an_end_a_removal_or_a_recording_that_is_gone(town: Town) -> None:
+    skip_unless_built()
+    mira = await resident(town, "mira", "Mira Okafor")
+    noor = await resident(town, "noor", "Noor Haddad")
+    space_id = await mira.live_space(record=True)
+    async with chromium() as browser:
+        host = await visit(browser, town.url, person=mira, name="Mira Okafor")
+        listener = await visit(browser, town.url, person=noor, name="Noor Haddad")
+        page = host.page
+        await page.goto(f"{town.url}/spaces/{space_id}")
+        await page.get_by_role("button", name="Open your microphone").click()
+        await expect(page.get_by_text("You are on the air")).to_be_visible()
+        await listener.page.goto(f"{town.url}/spaces/{space_id}")
+        await listener.page.get_by_role("button", name="Listen live").click()
+        await hears(listener.page, "sound")
+
+        # Without its host the Space has a minute, and everybody sees it.
+        await page.get_by_role("button", name="Close your microphone").click()
+        await expect(page.get_by_text("unless you open your microphone")).to_be_visible()
+        await expect(listener.page.get_by_text("This Space ends by itself in")).to_be_visible()
+        await page.get_by_role("button", name="Open your microphone").click()
+        await expect(page.get_by_text("This Space ends by itself")).to_have_count(0)
+        await expect(listener.page.get_by_text("This Space ends by itself")).to_have_count(0)
+
+        # The recording can go while the Space goes on.
+        await page.get_by_role("button", name="Delete the recording").click()
+        await page.get_by_role("button", name="Delete for good").click()
+        recorder = page.get_by_role("group", name="Recording")
+        await expect(recorder.get_by_text("Deleted", exact=True)).to_be_visible()
+        assert (await mira.space(space_id, "state isRecording")) == {"state": "LIVE", "isRecording": False}
+
+        await page.get_by_role("button", name="Remove Noor Haddad").click()
+        await page.get_by_role("button", name="Remove", exact=True).click()
+        for _ in range(2):
+            await expect(listener.page.get_by_text("You were removed from this Space")).to_be_visible()
+            await expect(listener.page.get_by_role("button", name="Listen live")).to_have_count(0)
+            await listener.page.reload()
+    assert host.complaints == listener.complaints == []

@@ -15,6 +15,9 @@ const CATEGORIES: [ReportCategory, string][] = [
   ["OTHER", "Something else"],
 ];
 
+export const categoryInWords = (category: ReportCategory): string =>
+  CATEGORIES.find(([value]) => value === category)?.[1] ?? "Something else";
+
 export function ReportDialog({ subjectId, what, onClose }: { subjectId: string; what: string; onClose: () => void }) {
   const [category, setCategory] = useState<ReportCategory>("ABUSE");
   const [reason, setReason] = useState("");

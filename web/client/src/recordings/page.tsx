@@ -1,7 +1,7 @@
 // What one has recorded: how long it lives, where it begins, and what is left of it.
 import { useState } from "preact/hooks";
-import { AppealDocument, DeleteRecordingDocument, MyRecordingsDocument, TrimDocument, type MyRecordingsQuery } from "../documents";
-import { Dialog, FormEnd, Sure } from "../parts/dialog";
+import { AppealDocument, MyRecordingsDocument, TrimDocument, type MyRecordingsQuery } from "../documents";
+import { Dialog, FormEnd } from "../parts/dialog";
 import { Icon, PlayIcon } from "../parts/icons";
 import { usePaged } from "../parts/load";
 import { More } from "../parts/more";
@@ -14,6 +14,7 @@ import { count } from "../timeline/card";
 import { ShareDialog } from "../timeline/share";
 import { ask, tell } from "../wire/client";
 import { me } from "../wire/session";
+import { DeleteDialog } from "./delete";
 
 type Mine = NonNullable<NonNullable<MyRecordingsQuery["viewer"]>["recordings"]["edges"][number]["node"]>;
 
@@ -66,7 +67,6 @@ interface Shown {
 
 function One({ recording, change, reload }: Shown) {
   const { space } = recording;
-  const isThere = recording.status === "AVAILABLE";
   return (
     <article class="card" aria-label={space.title}>
       <div class="box">
@@ -82,7 +82,7 @@ function One({ recording, change, reload }: Shown) {
           {clock(recording.durationMs)} · {size(recording.sizeBytes)} · {count(recording.playCount, "play", "plays")} ·{" "}
           {count(recording.shareCount, "share", "shares")}
         </p>
-        {isThere ? <Playable recording={recording} change={change} /> : <Past recording={recording} reload={reload} />}
+        <Now recording={recording} change={change} reload={reload} />
         {recording.gaps.length > 0 && (
           <p class="quiet">
             Lost: {recording.gaps.map((gap) => `${clock(gap.startMs)}–${clock(gap.endMs)} (${cause(gap)})`).join(", ")}
@@ -96,6 +96,39 @@ function One({ recording, change, reload }: Shown) {
         )}
       </div>
     </article>
+  );
+}
+
+const BEING_MADE: Partial<Record<Mine["status"], string>> = {
+  ARMED: "It will be recorded once the Space begins.",
+  RECORDING: "It is being recorded now.",
+  INTERRUPTED: "It is being recorded; nobody is connected at the moment.",
+  FINALIZING: "The recording is being closed.",
+};
+
+function Now({ recording, change, reload }: Shown) {
+  const { status } = recording;
+  if (status === "AVAILABLE") return <Playable recording={recording} change={change} />;
+  return status in BEING_MADE ? <BeingMade recording={recording} change={change} /> : <Past recording={recording} reload={reload} />;
+}
+
+function BeingMade({ recording, change }: Omit<Shown, "reload">) {
+  const [deleting, setDeleting] = useState(false);
+  return (
+    <>
+      <p class="quiet">{BEING_MADE[recording.status]}</p>
+      <div class="controls">
+        <a class="button small" href={`/spaces/${recording.space.id}`}>
+          Go to the Space
+        </a>
+        {recording.viewerCanDelete && (
+          <button class="button small" onClick={() => setDeleting(true)}>
+            <Icon name="bin" /> Delete
+          </button>
+        )}
+      </div>
+      {deleting && <DeleteDialog recordingId={recording.id} isLive done={change} onClose={() => setDeleting(false)} />}
+    </>
   );
 }
 
@@ -161,7 +194,7 @@ function Playable({ recording, change }: Omit<Shown, "reload">) {
       {sharing && (
         <ShareDialog recordingId={recording.id} title={space.title} durationMs={recording.durationMs} onClose={() => setSharing(false)} />
       )}
-      {deleting && <Delete recording={recording} change={change} onClose={() => setDeleting(false)} />}
+      {deleting && <DeleteDialog recordingId={recording.id} done={change} onClose={() => setDeleting(false)} />}
     </>
   );
 }
@@ -206,33 +239,12 @@ function Trim({ recording, change, onClose }: { recording: Mine; change: Shown["
   );
 }
 
-function Delete({ recording, change, onClose }: { recording: Mine; change: Shown["change"]; onClose: () => void }) {
-  const remove = () =>
-    attempt(async () => {
-      const payload = await tell(DeleteRecordingDocument, { recordingId: recording.id });
-      const until = payload.recording?.retention?.reviewUntil;
-      say(until ? `Deleted. The review copy is destroyed on ${asDay(until)}.` : "Deleted.");
-      onClose();
-      if (payload.recording !== null) change(payload.recording);
-    });
-  return (
-    <Sure title="Delete this recording?" stay="Keep it" act="Delete for good" onAct={() => void remove()} onClose={onClose}>
-      <p>
-        From this moment nobody can play, share or download it, here or anywhere it was shared. It cannot be undone.
-      </p>
-      <p class="consent">
-        A review copy stays for moderators alone, for 30 days; longer only while a report or an appeal is open. Then every byte
-        is destroyed, and you get a signed receipt.
-      </p>
-    </Sure>
-  );
-}
-
 /** Gone, and what is still kept of it until when. */
 function Past({ recording, reload }: { recording: Mine; reload: () => void }) {
   const [appealing, setAppealing] = useState(false);
   const { retention, status } = recording;
   const receipt = retention?.receipt ?? null;
+  const waits = recording.appeals.some(({ closedAt }) => closedAt === null);
   return (
     <>
       <p class="gone">
@@ -251,7 +263,12 @@ function Past({ recording, reload }: { recording: Mine; reload: () => void }) {
           <code>{receipt.sha256.slice(0, 16)}…</code>
         </p>
       )}
-      {status === "TAKEN_DOWN" && (
+      {recording.appeals.map((appeal) => (
+        <p class="quiet" key={appeal.createdAt}>
+          Your appeal of {asMoment(appeal.createdAt)} {appeal.closedAt === null ? "waits for a moderator" : "was decided"}: “{appeal.statement}”
+        </p>
+      ))}
+      {status === "TAKEN_DOWN" && !waits && (
         <button class="button small" onClick={() => setAppealing(true)}>
           Appeal
         </button>

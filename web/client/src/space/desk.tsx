@@ -21,6 +21,7 @@ import { useLoaded } from "../parts/load";
 import { attempt, say } from "../parts/said";
 import { clock, length, size } from "../parts/times";
 import { cause } from "../parts/waveform";
+import { DeleteDialog } from "../recordings/delete";
 import { ask, tell } from "../wire/client";
 import { follow } from "../wire/follow";
 import type { Room, Space } from "./room";
@@ -40,7 +41,7 @@ export function HostDesk({ room, isHost }: { room: Room; isHost: boolean }) {
     });
   return (
     <section class="stage" aria-label="Host desk">
-      {space.recordingEnabled && <Recorder spaceId={space.id} />}
+      {space.recordingEnabled && <Recorder spaceId={space.id} isHost={isHost} />}
       {hands.length > 0 && (
         <>
           <h3>{hands.length === 1 ? "A hand is up" : `${hands.length} hands are up`}</h3>
@@ -87,14 +88,18 @@ const WORDS: Record<string, string> = {
   RECORDING: "Recording",
   INTERRUPTED: "Interrupted: nobody is connected",
   DELETED: "Deleted",
+  TAKEN_DOWN: "A moderator took it down",
 };
+const DELETABLE = new Set(["RECORDING", "INTERRUPTED"]);
 
 /** The recorder as it runs: how long, how loud, and what was lost. */
-function Recorder({ spaceId }: { spaceId: string }) {
+function Recorder({ spaceId, isHost }: { spaceId: string; isHost: boolean }) {
   const [status, setStatus] = useState<Status | null>(null);
+  const [deleting, setDeleting] = useState(false);
   useEffect(() => follow(RecordingLiveDocument, { spaceId }, { on: setStatus }), [spaceId]);
   const gaps = status?.recording?.gaps ?? [];
   const is = status?.status ?? null;
+  const recordingId = status?.recording?.id;
   return (
     <div class="recorder" role="group" aria-label="Recording">
       <div class="line">
@@ -106,11 +111,19 @@ function Recorder({ spaceId }: { spaceId: string }) {
         </b>
         <span class="quiet digits">{size(status?.sizeBytes ?? 0)}</span>
         {stage.value?.spaceId === spaceId && <Meter />}
+        {isHost && recordingId !== undefined && is !== null && DELETABLE.has(is) && (
+          <button class="button small leaves" onClick={() => setDeleting(true)}>
+            <Icon name="bin" /> Delete the recording
+          </button>
+        )}
       </div>
       {gaps.length > 0 && (
         <p class="quiet">
           Lost so far: {gaps.map((gap) => `${length(gap.endMs - gap.startMs)} (${cause(gap)})`).join(", ")}
         </p>
+      )}
+      {deleting && recordingId !== undefined && (
+        <DeleteDialog recordingId={recordingId} isLive done={() => undefined} onClose={() => setDeleting(false)} />
       )}
     </div>
   );

@@ -11,9 +11,10 @@ import { me } from "../wire/session";
 import type { Space } from "./room";
 import { goOn, leave, stage } from "./stage";
 
-export function Door({ space }: { space: Space }) {
+export function Door({ space, isRemoved }: { space: Space; isRemoved: boolean }) {
   const mine = space.viewerParticipation;
   const isIn = mine !== null && mine.leftAt === null;
+  if (isRemoved) return <p class="off-air">You were removed from this Space, and cannot come back into it.</p>;
   const mayspeak = isIn && mine.role !== "LISTENER";
   return mayspeak ? <SpeakerDoor space={space} /> : <ListenerDoor space={space} isIn={isIn} />;
 }

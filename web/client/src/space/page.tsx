@@ -4,7 +4,7 @@ import { SetReminderDocument, type CardFragment } from "../documents";
 import { ReportDialog } from "../parts/report";
 import { attempt } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
-import { asMoment, Countdown, Since } from "../parts/times";
+import { asMoment, Countdown, now, Since } from "../parts/times";
 import { Bars, Icon } from "../parts/icons";
 import { signInFirst } from "../router";
 import { Card, count, Host, RecordingBadge } from "../timeline/card";
@@ -16,6 +16,7 @@ import { Before, HostDesk } from "./desk";
 import { Door } from "./door";
 import { People } from "./people";
 import { useRoom, type Room } from "./room";
+import { stage } from "./stage";
 
 export function SpacePage({ id }: { id: string }) {
   const { room, error, isMissing, reload } = useRoom(id);
@@ -64,8 +65,9 @@ function LiveRoom({ room, reload }: { room: Room; reload: () => void }) {
             <span key={topic}>#{topic}</span>
           ))}
         </div>
-        {needsTicket(space) ? <Ticket space={space} done={reload} onColour /> : <Door space={space} />}
+        {needsTicket(space) ? <Ticket space={space} done={reload} onColour /> : <Door space={space} isRemoved={room.isRemoved} />}
       </section>
+      <Ending space={space} isHost={isHost} />
       {helps && <HostDesk room={room} isHost={isHost} />}
       <People space={space} seats={seats} helps={helps} isHost={isHost} />
       <div class="row">
@@ -167,6 +169,24 @@ function Over({ room }: { room: Room }) {
           onClose={() => setSharing(false)}
         />
       )}
+    </div>
+  );
+}
+
+const SOON_MS = 15 * 60_000;
+
+/** A Space without its host, or at its longest time, ends by itself: nobody is to be surprised by it. */
+function Ending({ space, isHost }: { space: Room["space"]; isHost: boolean }) {
+  const { endsAt } = space;
+  if (endsAt === null || Date.parse(endsAt) - now.value > SOON_MS) return null;
+  const mayStay = isHost && stage.value?.spaceId !== space.id;
+  return (
+    <div class="note warm">
+      <Icon name="clock" />
+      <p>
+        {mayStay ? "Nobody hears you. " : ""}This Space ends by itself in <b><Countdown to={endsAt} past="a moment" /></b>
+        {mayStay ? ", unless you open your microphone." : "."}
+      </p>
     </div>
   );
 }

@@ -10,13 +10,16 @@ import {
 import { ask } from "../wire/client";
 import { follow } from "../wire/follow";
 import { me } from "../wire/session";
+import { needsTicket } from "../timeline/ticket";
 import { heardOf } from "./stage";
 
-export type Space = Omit<NonNullable<SpaceRoomQuery["space"]>, "participants">;
+export type Space = Omit<NonNullable<SpaceRoomQuery["space"]>, "participants" | "live">;
 
 export interface Room {
   space: Space;
   seats: SeatFragment[];
+  /** Put out by a host: this person sees the Space, and neither hears nor enters it. */
+  isRemoved: boolean;
 }
 
 export type RoomState = { room: Room | null; error: unknown; isMissing: boolean; reload: () => void };
@@ -46,8 +49,9 @@ export function useRoom(id: string): RoomState {
         ({ space }) => {
           if (!wanted) return;
           if (space === null) return setMissing(true);
-          const { participants, ...facts } = space;
-          setRoom({ space: facts, seats: merge([], participants.edges.flatMap(({ node }) => node ?? [])) });
+          const { participants, live, ...facts } = space;
+          const isRemoved = facts.state === "LIVE" && live === null && !needsTicket(facts);
+          setRoom({ space: facts, seats: merge([], participants.edges.flatMap(({ node }) => node ?? [])), isRemoved });
         },
         (failed: unknown) => wanted && setError(failed),
       );
@@ -55,7 +59,8 @@ export function useRoom(id: string): RoomState {
       on: (event) => {
         if (event.kind === "SNAPSHOT") return void load();
         const seat = "participant" in event ? event.participant : null;
-        setRoom((now) => now && { space: event.space, seats: merge(now.seats, seat ? [seat] : []) });
+        const isOut = event.kind === "PARTICIPANT_REMOVED" && seat?.user.id === me.value?.id;
+        setRoom((now) => now && { space: event.space, seats: merge(now.seats, seat ? [seat] : []), isRemoved: now.isRemoved || isOut });
       },
       onLost: () => void load(),
       onRefused: () => setMissing(true),
@@ -76,7 +81,7 @@ export function useRoom(id: string): RoomState {
         if (space === null) return;
         const { participants, ...counts } = space;
         const seats = participants.edges.flatMap(({ node }) => node ?? []);
-        setRoom((now) => now && { space: { ...now.space, ...counts }, seats: merge(now.seats, seats) });
+        setRoom((now) => now && { ...now, space: { ...now.space, ...counts }, seats: merge(now.seats, seats) });
       }, () => undefined);
     }, SPEAKING_EVERY_MS);
     return () => clearInterval(timer);

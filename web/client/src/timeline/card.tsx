@@ -193,7 +193,6 @@ function Scheduled({ space }: { space: Space }) {
 function Ended({ card, recording }: { card: CardFragment; recording: NonNullable<CardFragment["recording"]> }) {
   const { space } = card;
   const [sharing, setSharing] = useState(false);
-  const [reporting, setReporting] = useState(false);
   const isCurrent = player.track.value?.id === recording.id && player.why.value === null;
   const isPlaying = isCurrent && player.phase.value === "playing";
   const at = isCurrent ? player.positionMs.value : (recording.viewerPositionMs ?? 0);
@@ -237,11 +236,7 @@ function Ended({ card, recording }: { card: CardFragment; recording: NonNullable
             <Icon name="share" /> Share
           </button>
         )}
-        {me.value !== null && space.host.id !== me.value.id && (
-          <button class="link" onClick={() => setReporting(true)}>
-            <Icon name="flag" /> Report
-          </button>
-        )}
+        <Report space={space} id={recording.id} />
       </footer>
       {sharing && (
         <ShareDialog
@@ -252,8 +247,21 @@ function Ended({ card, recording }: { card: CardFragment; recording: NonNullable
           onClose={() => setSharing(false)}
         />
       )}
-      {reporting && <ReportDialog subjectId={recording.id} what="this recording" onClose={() => setReporting(false)} />}
     </div>
+  );
+}
+
+/** For whoever is signed in, but its host. */
+function Report({ space, id }: { space: Space; id: string }) {
+  const [reporting, setReporting] = useState(false);
+  if (me.value === null || space.host.id === me.value.id) return null;
+  return (
+    <>
+      <button class="link" onClick={() => setReporting(true)}>
+        <Icon name="flag" /> Report
+      </button>
+      {reporting && <ReportDialog subjectId={id} what="this recording" onClose={() => setReporting(false)} />}
+    </>
   );
 }
 
@@ -263,16 +271,19 @@ function Expiry({ at }: { at: string | null }) {
   return ms > 0 && ms < SOON_MS ? <span class="badge soon">{remaining(ms)} left</span> : null;
 }
 
+/** Moderators can look into what was reported for as long as bytes are kept. */
+const COPY_THERE = new Set(["AVAILABLE", "DELETED", "EXPIRED", "TAKEN_DOWN"]);
 const STILL_THERE = new Set(["FINALIZING", "AVAILABLE"]);
 
 /** Over, and nothing to hear: never recorded, gone, or not for this person. */
 function Silent({ card }: { card: CardFragment }) {
   const { recording, space } = card;
+  const reportId = recording !== null && COPY_THERE.has(recording.status) ? recording.id : undefined;
   if (recording === null) return <Tombstone space={space} text="This Space is over and was not recorded." icon="wave" />;
   if (recording.status === "FINALIZING") return <Tombstone space={space} text="The recording is being closed." icon="clock" />;
   if (STILL_THERE.has(recording.status))
-    return <Tombstone space={space} text="Only people with a ticket can play this recording." icon="lock" offer />;
-  return <Tombstone space={space} text={player.reason(recording.status)} />;
+    return <Tombstone space={space} text="Only people with a ticket can play this recording." icon="lock" reportId={reportId} offer />;
+  return <Tombstone space={space} text={player.reason(recording.status)} reportId={reportId} />;
 }
 
 interface Gone {
@@ -280,9 +291,11 @@ interface Gone {
   text: string;
   icon?: "gone" | "lock" | "clock" | "wave";
   offer?: boolean;
+  /** Of the recording, if it can be reported. */
+  reportId?: string | undefined;
 }
 
-function Tombstone({ space, text, icon = "gone", offer = false }: Gone) {
+function Tombstone({ space, text, icon = "gone", offer = false, reportId }: Gone) {
   return (
     <div class="box tombstone">
       <h2>
@@ -293,6 +306,11 @@ function Tombstone({ space, text, icon = "gone", offer = false }: Gone) {
         <Icon name={icon} /> {text}
       </p>
       {offer && needsTicket(space) && <Ticket space={space} done={() => void load()} />}
+      {reportId !== undefined && (
+        <footer class="quiet">
+          <Report space={space} id={reportId} />
+        </footer>
+      )}
     </div>
   );
 }
