@@ -124,7 +124,9 @@ async def test_a_moderator_acts_on_reports_of_spaces_and_people_and_reads_what_t
         await dialog.get_by_label("Why").fill("Spam, again and again.")
         await dialog.get_by_role("button", name="Decide").click()
         await expect(reported.get_by_text("None.")).to_be_visible()
-        assert await jonas.refused("createSpace", title="More pills", record=True) == "RECORDING_NOT_ROLLED_OUT"
+        assert (
+            await jonas.refused("createSpace", title="More pills", record=True) == "RECORDING_NOT_ROLLED_OUT"
+        )
 
         await page.get_by_role("link", name="Open").click()
         appeals = page.get_by_role("region", name="Appeals")

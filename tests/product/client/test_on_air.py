@@ -104,9 +104,9 @@ async def test_nobody_is_surprised_by_an_end_a_removal_or_a_recording_that_is_go
         await expect(listener.page.get_by_text("This Space ends by itself")).to_have_count(0)
 
         # The recording can go while the Space goes on.
-        await page.get_by_role("button", name="Delete the recording").click()
-        await page.get_by_role("button", name="Delete for good").click()
         recorder = page.get_by_role("group", name="Recording")
+        await recorder.get_by_role("button", name="Delete").click()
+        await page.get_by_role("button", name="Delete for good").click()
         await expect(recorder.get_by_text("Deleted", exact=True)).to_be_visible()
         assert (await mira.space(space_id, "state isRecording")) == {"state": "LIVE", "isRecording": False}
 

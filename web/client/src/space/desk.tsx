@@ -113,7 +113,7 @@ function Recorder({ spaceId, isHost }: { spaceId: string; isHost: boolean }) {
         {stage.value?.spaceId === spaceId && <Meter />}
         {isHost && recordingId !== undefined && is !== null && DELETABLE.has(is) && (
           <button class="button small leaves" onClick={() => setDeleting(true)}>
-            <Icon name="bin" /> Delete the recording
+            <Icon name="bin" /> Delete
           </button>
         )}
       </div>
