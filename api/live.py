@@ -18,7 +18,14 @@ from api.media import AUDIO, MediaRoutes, playlist_response, whole
 from media.engine import LiveWindow
 from media.low_latency import Edge, read_edge, read_part
 from media.plain import stat_of
-from media.playlist import PLAYLIST, PROGRAMME, Index, edge_of, render, render_live_window
+from media.playlist import (
+    PLAYLIST,
+    PROGRAMME,
+    Index,
+    edge_of,
+    render,
+    render_live_window,
+)
 from services import playback
 from services.errors import InvalidInput, NotFound
 from services.house import House
@@ -135,7 +142,11 @@ class LiveRoutes:
         """What of a live Space there is now."""
         if isinstance(media, InMemory):
             window = await playback.live_window(self._house, media)
-            return _Live(edge_of(window), _window_stamp(window), lambda _skip: render_live_window(window))
+            # The recording that it may follow under this URL has had no break.
+            since = media.first_number - 1
+            return _Live(
+                edge_of(window), _window_stamp(window), lambda _skip: render_live_window(window, since=since)
+            )
         # Before anything is read: what comes meanwhile is then seen as more.
         stamp = await asyncio.to_thread(_stamp, media.directory)
         index = await self._indexes.of(media)

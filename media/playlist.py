@@ -183,22 +183,27 @@ def render(
 def render_live_window(
     window: LiveWindow,
     *,
+    since: int = 0,
     init_uri: str = "init-{generation}.mp4",
     fragment_uri: str = "live-{sequence}.m4s",
     ended: bool = False,
 ) -> str:
     """The sliding window. `{generation}` and `{sequence}` are put into the URIs.
 
-    A window of another generation follows without a break for players: they see a discontinuity.
+    A window of another generation follows without a break for players: they see a discontinuity. Its number counts
+    from the generation `since`: it must stay small, as players keep lists that are as long (hls.js 1.7 walks them
+    at each reload).
     """
-    first = window.fragments[0].sequence if window.fragments else 0
+    edge = edge_of(window)
+    # Before its first fragment it says which that will be: players count from here to what comes.
+    first = window.fragments[0].sequence if window.fragments else edge.next_fragment
     longest_ms = max((fragment.duration_ms for fragment in window.fragments), default=0.0)
     target = max(TARGET_DURATION_S, round(longest_ms / 1000))
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", f"#EXT-X-TARGETDURATION:{target}"]
-    lines += [f"#EXT-X-MEDIA-SEQUENCE:{first}", f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.generation}"]
+    breaks = max(0, window.generation - since)
+    lines += [f"#EXT-X-MEDIA-SEQUENCE:{first}", f"#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}"]
     lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
     lines.append(f'#EXT-X-MAP:URI="{init_uri.format(generation=window.generation)}"')
-    edge = edge_of(window)
     for fragment in window.fragments:
         lines += edge.parts_of(fragment.sequence).splitlines()
         lines.append(f"#EXTINF:{fragment.duration_ms / 1000:.6f},")

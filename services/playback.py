@@ -64,6 +64,11 @@ class InMemory:
     opened_at: datetime
     was_recorded: bool
 
+    @property
+    def first_number(self) -> int:
+        """Fragments and windows of this Space have no lower numbers."""
+        return first_number_at(to_ms(self.opened_at))
+
 
 def recording_link(house: House, recording: Recording, viewer: Viewer, now: datetime, kind: LinkKind) -> Link:
     """A link to listen or download with: good for the recording's length and some slack."""
@@ -307,7 +312,7 @@ async def live_bytes(
         newest = _newest(window, house.clock.now())
     if part is not None and part * PART_FRAMES >= FRAGMENT_FRAMES:
         raise NotFound
-    if first_number_at(to_ms(media.opened_at)) <= number <= newest:
+    if media.first_number <= number <= newest:
         raise LinkGone("This part of the live Space has passed.")
     raise NotFound
 

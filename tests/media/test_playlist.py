@@ -107,6 +107,20 @@ def test_an_empty_window_is_a_playlist_without_segments() -> None:
     )
 
 
+def test_a_window_that_has_only_begun_counts_from_the_fragment_that_comes() -> None:
+    # A player that is told of number 0 here counts up to what comes next: two thousand million steps.
+    growing = LiveFragment(sequence=1_994_947_827, duration_ms=320.0, parts_ms=(320.0,))
+    text = render_live_window(LiveWindow(generation=1_994_947_827, fragments=(), growing=growing))
+    assert check_strictly(text, live=True).media_sequence == growing.sequence
+
+
+def test_breaks_are_counted_from_the_beginning_of_the_space() -> None:
+    window = LiveWindow(generation=1_994_947_830, fragments=())
+    for since, breaks in ((1_994_947_827, 3), (1_994_947_830, 0), (1_994_947_831, 0)):
+        text = render_live_window(window, since=since)
+        assert check_strictly(text, live=True).discontinuity_sequence == breaks
+
+
 async def test_any_run_of_fragments_behind_the_init_segment_decodes(tmp_path: Path) -> None:
     studio = Studio(tmp_path / "recording")
     await studio.open()

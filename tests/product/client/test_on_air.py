@@ -109,6 +109,11 @@ async def test_nobody_is_surprised_by_an_end_a_removal_or_a_recording_that_is_go
         await page.get_by_role("button", name="Delete for good").click()
         await expect(recorder.get_by_text("Deleted", exact=True)).to_be_visible()
         assert (await mira.space(space_id, "state isRecording")) == {"state": "LIVE", "isRecording": False}
+        await hears(listener.page, "sound")
+        # Nothing stalls the page while its player follows a Space that is not recorded.
+        before = await listener.page.evaluate("document.getElementById('sound').currentTime")
+        played = "(from) => document.getElementById('sound').currentTime > from + 5"
+        await listener.page.wait_for_function(played, arg=before, timeout=30_000)
 
         await page.get_by_role("button", name="Remove Noor Haddad").click()
         await page.get_by_role("button", name="Remove", exact=True).click()
@@ -116,4 +121,6 @@ async def test_nobody_is_surprised_by_an_end_a_removal_or_a_recording_that_is_go
             await expect(listener.page.get_by_text("You were removed from this Space")).to_be_visible()
             await expect(listener.page.get_by_role("button", name="Listen live")).to_have_count(0)
             await listener.page.reload()
-    assert host.complaints == listener.complaints == []
+    # A part of what is gone, or a session that ended, may just have been asked for.
+    complaints = [*host.complaints, *listener.complaints]
+    assert [one for one in complaints if not one.startswith(f"404 {town.url}/media/")] == []

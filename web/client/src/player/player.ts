@@ -75,12 +75,32 @@ export async function playLive(spaceId: string, hint: Omit<Track, "kind" | "id">
   if (track.value?.id === spaceId && why.value === null && isAttached) return resume();
   const mine = begin({ kind: "live", id: spaceId, ...hint });
   try {
-    const { space } = await ask(LiveLinkDocument, { id: spaceId });
-    if (mine !== ticket) return;
-    if (!space?.live) return over(space?.state === "LIVE" ? "You cannot listen to this Space." : "This Space is over.");
-    await attach({ url: space.live.url, fromS: 0, isLive: true }, trouble);
-    isAttached = true;
-    await start();
+    await tuneIn(spaceId, mine);
+  } catch (error) {
+    failed(mine, error);
+  }
+}
+
+async function tuneIn(spaceId: string, mine: number): Promise<void> {
+  const { space } = await ask(LiveLinkDocument, { id: spaceId });
+  if (mine !== ticket) return;
+  if (!space?.live) return over(space?.state === "LIVE" ? "You cannot listen to this Space." : "This Space is over.");
+  await attach({ url: space.live.url, fromS: 0, isLive: true }, trouble);
+  isAttached = true;
+  await start();
+}
+
+const AGAIN_AFTER_MS = 1_000;
+
+/** A recording that is deleted takes its parts along, and the Space goes on: with others. */
+async function listenAgain(live: Track): Promise<void> {
+  const mine = ++ticket;
+  stopSound();
+  phase.value = "loading";
+  await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS));
+  if (mine !== ticket) return;
+  try {
+    await tuneIn(live.id, mine);
   } catch (error) {
     failed(mine, error);
   }
@@ -177,7 +197,7 @@ function trouble(kind: Trouble): void {
   const now = track.value;
   if (now === null || why.value !== null) return;
   if (kind === "broken") return over("This browser cannot play it.");
-  if (now.kind === "live") return over("This Space is over.");
+  if (now.kind === "live") return void listenAgain(now);
   const mine = ticket;
   ask(PlayableDocument, { id: now.id }).then(
     ({ recording }) => {
