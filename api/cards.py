@@ -143,7 +143,8 @@ def _length(clip: Clip | None, recording: Recording | None) -> str | None:
     if clip is not None:
         seconds = max(1, round((clip.end_ms - clip.start_ms) / 1000))
     elif recording is not None and recording.duration_ms:
-        seconds = recording.duration_ms // 1000
+        # What the host has trimmed off is not played.
+        seconds = (recording.duration_ms - recording.start_offset_ms) // 1000
     else:
         return None
     if seconds >= 3600:

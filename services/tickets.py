@@ -66,8 +66,8 @@ def terms(house: House, wish: NewTicketing | None) -> dict[str, Any]:
     money.price(wish.price_minor, wish.currency)
     if wish.price_minor and house.payments is None:
         raise InvalidInput(
-            "No payment provider is set up on this server, so tickets can only be free. Set priceMinor to 0, or ask"
-            " those who run the server to set SPACES_STRIPE_SECRET_KEY.",
+            "This server takes no payments, so tickets can only be free: set the price to 0. Those who run the"
+            " server can change that by SPACES_STRIPE_SECRET_KEY.",
             path=["ticketing", "priceMinor"],
         )
     return {

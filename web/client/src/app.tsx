@@ -9,8 +9,9 @@ import { SignOutDocument } from "./documents";
 import { Avatar } from "./parts/avatar";
 import { Sure } from "./parts/dialog";
 import { Icon, Logo, type IconName } from "./parts/icons";
-import { attempt, Said } from "./parts/said";
+import { Announced, attempt, Said } from "./parts/said";
 import { Empty } from "./parts/states";
+import { named } from "./parts/title";
 import { CasePage } from "./moderation/case";
 import { LogPage } from "./moderation/log";
 import { ModerationPage } from "./moderation/page";
@@ -82,9 +83,10 @@ function Missing() {
 
 export function App() {
   const { title, page } = pageAt(path.value);
+  const name = named.value ?? title;
   useEffect(() => {
-    document.title = `${title} · Spaces`;
-  }, [title]);
+    document.title = `${name} · Spaces`;
+  }, [name]);
   useNotices();
   // Who goes on by keyboard or hears the page stands where the new one begins.
   const content = useRef<HTMLElement>(null);
@@ -100,11 +102,12 @@ export function App() {
       </a>
       <Top />
       <Offline />
-      <main id="main" tabIndex={-1} aria-label={title} ref={content}>
+      <main id="main" tabIndex={-1} aria-label={name} ref={content}>
         <Invitations />
         {page}
       </main>
       <Said />
+      <Announced />
       {stage.value === null ? <PlayerBar /> : <StageBar />}
     </>
   );
@@ -140,7 +143,7 @@ function Top() {
           Sign in
         </a>
       ) : (
-        <details class="account">
+        <details class="account" onFocusOut={closeBehind}>
           <summary aria-label={`Account of ${who.name}`}>
             <Avatar person={who} size="m" />
           </summary>
@@ -170,6 +173,11 @@ function Top() {
       )}
     </header>
   );
+}
+
+/** Who goes on past the menu has done with it. */
+function closeBehind({ currentTarget, relatedTarget }: FocusEvent & { currentTarget: HTMLDetailsElement }): void {
+  if (relatedTarget instanceof Node && !currentTarget.contains(relatedTarget)) currentTarget.open = false;
 }
 
 function To({ href, icon, children }: { href: string; icon: IconName; children: ComponentChildren }) {

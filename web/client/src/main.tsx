@@ -1,4 +1,5 @@
 import "@fontsource-variable/figtree/wght.css";
+import "./parts/focus";
 import "./style.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";

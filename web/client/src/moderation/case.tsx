@@ -15,6 +15,7 @@ import { Icon, PlayIcon } from "../parts/icons";
 import { useLoaded } from "../parts/load";
 import { attempt, say } from "../parts/said";
 import { Failed, Skeletons } from "../parts/states";
+import { useTitle } from "../parts/title";
 import { asMoment, clock, size } from "../parts/times";
 import * as player from "../player/player";
 import { ask, tell } from "../wire/client";
@@ -44,6 +45,7 @@ async function read(id: string) {
 
 export function CasePage({ id }: { id: string }) {
   const { value, error, reload } = useLoaded(async () => ({ found: await read(id) }), [id, me.value?.id]);
+  useTitle(value?.found?.recording.space.title);
   const [act, setAct] = useState<Act | null>(null);
   if (value === null) return error === null ? <Skeletons count={2} /> : <Failed error={error} again={reload} />;
   if (value.found === null) return <Closed />;

@@ -3,11 +3,12 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
 import { depth, Said } from "./said";
 
-/** The browser's own modal dialog: it keeps the focus, gives it back, and closes on Escape. */
+/** The browser's own modal dialog: it keeps the focus, and closes on Escape. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null);
   const name = useId();
   const [at] = useState(() => depth.peek() + 1);
+  const [opener] = useState(() => document.activeElement);
   useEffect(() => {
     const dialog = box.current;
     dialog?.showModal();
@@ -15,6 +16,8 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
     return () => {
       dialog?.close();
       depth.value--;
+      // The browser gives it back only to dialogs that stay in the page.
+      if (opener instanceof HTMLElement && opener !== document.body) opener.focus();
     };
   }, []);
   return (

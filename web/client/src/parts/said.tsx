@@ -28,6 +28,21 @@ export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
+const announced = signal("");
+
+/** Tell who does not see it what has changed on the page. */
+export function announce(text: string): void {
+  announced.value = text;
+}
+
+export function Announced() {
+  return (
+    <p class="unseen" role="status">
+      {announced.value}
+    </p>
+  );
+}
+
 export function Said({ at = 0 }: { at?: number }) {
   const now = depth.value === at ? word.value : null;
   return (

@@ -74,7 +74,7 @@ export function Waveform({ peaks, bars, durationMs, playedMs = 0, startMs = 0, g
           key={gap.startMs}
           class="gap"
           title={`Lost: ${cause(gap)}`}
-          style={{ left: percent(gap.startMs), width: percent(gap.endMs - gap.startMs) }}
+          style={{ left: percent(gap.startMs), width: percent(Math.min(gap.endMs, durationMs) - gap.startMs) }}
         />
       ))}
     </span>

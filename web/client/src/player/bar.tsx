@@ -93,6 +93,7 @@ export function PlayerBar() {
           recordingId={now.id}
           title={now.title}
           startMs={sharing}
+          beginsMs={player.startMs.value}
           durationMs={player.durationMs.value}
           onClose={() => setSharing(null)}
         />
@@ -104,10 +105,11 @@ export function PlayerBar() {
 function Seek() {
   const at = player.positionMs.value;
   const duration = player.durationMs.value;
-  const gaps = player.gaps.value;
+  const begins = player.startMs.value;
+  const gaps = player.gaps.value.filter(({ endMs }) => endMs > begins);
   return (
     <div class="seek">
-      <span class="digits">{clock(at)}</span>
+      <span class="digits">{clock(at - begins)}</span>
       <div class="track">
         <Waveform
           peaks={player.peaks.value}
@@ -120,7 +122,7 @@ function Seek() {
         <input
           type="range"
           aria-label="Position"
-          aria-valuetext={`${length(at)} of ${length(duration)}`}
+          aria-valuetext={`${length(at - begins)} of ${length(duration - begins)}`}
           min={0}
           max={Math.max(1, duration)}
           step={1000}
@@ -130,12 +132,12 @@ function Seek() {
         {gaps.length > 0 && (
           <ul class="unseen" aria-label="Lost stretches">
             {gaps.map((gap) => (
-              <li key={gap.startMs}>{`${length(gap.startMs)} to ${length(gap.endMs)}: ${cause(gap)}`}</li>
+              <li key={gap.startMs}>{`${length(Math.max(0, gap.startMs - begins))} to ${length(gap.endMs - begins)}: ${cause(gap)}`}</li>
             ))}
           </ul>
         )}
       </div>
-      <span class="digits">{clock(duration)}</span>
+      <span class="digits">{clock(duration - begins)}</span>
     </div>
   );
 }

@@ -58,7 +58,7 @@ export function ClipDialog({ track, atMs, onClose }: { track: player.Track; atMs
             <input
               type="range"
               aria-label="Start of the clip"
-              aria-valuetext={length(from)}
+              aria-valuetext={length(from - earliest)}
               min={earliest}
               max={Math.max(earliest, duration - SHORTEST_MS)}
               step={STEP_MS}
@@ -84,7 +84,7 @@ export function ClipDialog({ track, atMs, onClose }: { track: player.Track; atMs
             <PlayIcon playing={isPlaying} /> {isPlaying ? "Pause" : "Listen to it"}
           </button>
           <span class="digits">
-            {clock(from)} to {clock(until)}
+            {clock(from - earliest)} to {clock(until - earliest)}
           </span>
         </p>
         <label class="field">

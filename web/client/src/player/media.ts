@@ -41,7 +41,7 @@ export async function attach(source: Source, onTrouble: (trouble: Trouble) => vo
   detach();
   if (!playsItself) return attachLibrary(source, onTrouble);
   audio.onerror = async () => {
-    if (await isGone(url)) return onTrouble("gone");
+    if (!("MediaSource" in window) || (await isGone(url))) return onTrouble("gone");
     await attachLibrary(source, onTrouble);
     await audio.play().catch(() => undefined);
   };
@@ -62,7 +62,8 @@ async function attachLibrary({ url, fromS, isLive = false }: Source, onTrouble: 
   library = hls;
   hls.on(Events.ERROR, (_name, data) => {
     const status = data.response?.code ?? 0;
-    if (status === 410 || status === 404 || status === 403) onTrouble("gone");
+    // 416: the host has trimmed off what is asked for.
+    if ([403, 404, 410, 416].includes(status)) onTrouble("gone");
     else if (!data.fatal) return;
     else if (data.type === ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
     // The network comes back; so do we.

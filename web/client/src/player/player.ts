@@ -37,6 +37,8 @@ export const gaps = signal<readonly Gap[]>([]);
 export const rate = signal(1);
 export const canShare = signal(false);
 export const canClip = signal(false);
+/** Where what is heard now ends, when it is a part. */
+export const untilMs = signal<number | null>(null);
 /** Why it stopped and will not go on. */
 export const why = signal<string | null>(null);
 
@@ -52,8 +54,6 @@ export const reason = (status: RecordingStatus): string => GONE[status] ?? "This
 const NEARLY_MS = 3_000;
 
 let baseMs = 0;
-/** Where what is heard now ends, when it is a part. */
-let untilMs: number | null = null;
 let isAttached = false;
 let unfollow: () => void = () => undefined;
 let ticket = 0;
@@ -62,11 +62,11 @@ let ticket = 0;
 export async function playRecording(id: string, hint: Omit<Track, "kind" | "id">, fromMs?: number, toMs?: number): Promise<void> {
   if (track.value?.id === id && track.value.kind === "recording" && why.value === null && isAttached) {
     if (fromMs !== undefined) seek(fromMs);
-    untilMs = toMs ?? null;
+    untilMs.value = toMs ?? null;
     return resume();
   }
   begin({ kind: "recording", id, ...hint });
-  untilMs = toMs ?? null;
+  untilMs.value = toMs ?? null;
   await prepare(id, fromMs, true);
 }
 
@@ -84,7 +84,7 @@ export async function playLive(spaceId: string, hint: Omit<Track, "kind" | "id">
 async function tuneIn(spaceId: string, mine: number): Promise<void> {
   const { space } = await ask(LiveLinkDocument, { id: spaceId });
   if (mine !== ticket) return;
-  if (!space?.live) return over(space?.state === "LIVE" ? "You cannot listen to this Space." : "This Space is over.");
+  if (!space?.live) return over(space?.state === "LIVE" ? "You were removed from this Space, or cannot listen to it." : "This Space is over.");
   await attach({ url: space.live.url, fromS: 0, isLive: true }, trouble);
   isAttached = true;
   await start();
@@ -128,7 +128,7 @@ function begin(next: Track): number {
   peaks.value = gaps.value = [];
   canShare.value = next.kind === "live";
   canClip.value = false;
-  untilMs = null;
+  untilMs.value = null;
   return ++ticket;
 }
 
@@ -198,16 +198,31 @@ function trouble(kind: Trouble): void {
   if (now === null || why.value !== null) return;
   if (kind === "broken") return over("This browser cannot play it.");
   if (now.kind === "live") return void listenAgain(now);
+  void loadAgain(now);
+}
+
+const SOON_AGAIN_MS = 5_000;
+let isLoadingAgain = false;
+let loadedAgainAt = -Infinity;
+
+/** A link lives as long as the recording and a quarter of an hour, and what was trimmed off is not served any more. */
+async function loadAgain({ id }: Track): Promise<void> {
+  if (isLoadingAgain) return;
+  if (performance.now() - loadedAgainAt < SOON_AGAIN_MS) return over("This recording cannot be played at the moment.");
   const mine = ticket;
-  ask(PlayableDocument, { id: now.id }).then(
-    ({ recording }) => {
-      if (mine !== ticket) return;
-      // A link lives as long as the recording and a quarter of an hour: then there is a new one.
-      if (recording?.playback) void prepare(now.id, positionMs.value, true);
-      else over(recording ? reason(recording.status) : "This recording is not there any more.");
-    },
-    () => over("The server cannot be reached."),
-  );
+  isLoadingAgain = true;
+  phase.value = "loading";
+  try {
+    const { recording } = await ask(PlayableDocument, { id });
+    if (mine !== ticket) return;
+    if (recording?.playback) await prepare(id, positionMs.value, true);
+    else over(recording ? reason(recording.status) : "This recording is not there any more.");
+  } catch {
+    if (mine === ticket) over("The server cannot be reached.");
+  } finally {
+    isLoadingAgain = false;
+    loadedAgainAt = performance.now();
+  }
 }
 
 function over(because: string): void {
@@ -254,7 +269,7 @@ export function toggle(): void {
 export function seek(toMs: number): void {
   const to = Math.min(Math.max(toMs, startMs.value), Math.max(0, durationMs.value - 200));
   positionMs.value = to;
-  untilMs = null;
+  untilMs.value = null;
   if (isAttached) audio.currentTime = Math.max(0, to - baseMs) / 1000;
   keepNow();
 }
@@ -285,8 +300,8 @@ audio.addEventListener("ended", () => {
 audio.addEventListener("timeupdate", () => {
   if (!isAttached || audio.seeking || audio.readyState < 2) return;
   positionMs.value = track.value?.kind === "live" ? audio.currentTime * 1000 : baseMs + audio.currentTime * 1000;
-  if (untilMs === null || positionMs.value < untilMs) return;
-  untilMs = null;
+  if (untilMs.value === null || positionMs.value < untilMs.value) return;
+  untilMs.value = null;
   audio.pause();
 });
 

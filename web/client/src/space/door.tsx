@@ -20,14 +20,7 @@ export function Door({ space, isRemoved }: { space: Space; isRemoved: boolean })
 }
 
 function ListenerDoor({ space, isIn }: { space: Space; isIn: boolean }) {
-  const hears = player.track.value?.id === space.id && player.phase.value !== "over";
   const isHand = space.viewerParticipation?.handRaised ?? false;
-  const listen = () =>
-    attempt(async () => {
-      if (hears) return player.toggle();
-      if (me.value !== null && !isIn) await tell(JoinSpaceDocument, { spaceId: space.id });
-      await player.playLive(space.id, { spaceId: space.id, title: space.title, host: space.host });
-    });
   const raise = () => {
     if (me.value === null) return signInFirst();
     void attempt(async () => {
@@ -35,13 +28,9 @@ function ListenerDoor({ space, isIn }: { space: Space; isIn: boolean }) {
       await tell(RaiseHandDocument, { spaceId: space.id, raised: !isHand });
     });
   };
-  const isPlaying = hears && player.phase.value === "playing";
   return (
     <div class="controls">
-      <button class="button on-colour" onClick={() => void listen()}>
-        <PlayIcon playing={isPlaying} />
-        {isPlaying ? "Pause" : "Listen live"}
-      </button>
+      <Listen space={space} isIn={isIn} />
       {space.speakerPolicy !== "INVITED" && (
         <button class="button on-colour" aria-pressed={isHand} onClick={raise}>
           <Icon name="hand" />
@@ -50,6 +39,23 @@ function ListenerDoor({ space, isIn }: { space: Space; isIn: boolean }) {
       )}
       {isIn && <Leave space={space} />}
     </div>
+  );
+}
+
+function Listen({ space, isIn }: { space: Space; isIn: boolean }) {
+  const hears = player.track.value?.id === space.id && player.phase.value !== "over";
+  const isPlaying = hears && player.phase.value === "playing";
+  const listen = () =>
+    attempt(async () => {
+      if (hears) return player.toggle();
+      if (me.value !== null && !isIn) await tell(JoinSpaceDocument, { spaceId: space.id });
+      await player.playLive(space.id, { spaceId: space.id, title: space.title, host: space.host });
+    });
+  return (
+    <button class="button on-colour" onClick={() => void listen()}>
+      <PlayIcon playing={isPlaying} />
+      {isPlaying ? "Pause" : "Listen live"}
+    </button>
   );
 }
 
@@ -83,6 +89,7 @@ function SpeakerDoor({ space }: { space: Space }) {
           <Icon name="mic" /> {isHost ? "Open your microphone" : "Speak"}
         </button>
       )}
+      {!isOn && <Listen space={space} isIn />}
       {!isHost && <Leave space={space} />}
       {asking && space.consent !== null && (
         <Dialog title="This Space is recorded" onClose={() => setAsking(false)}>

@@ -4,6 +4,7 @@ import { SetReminderDocument, type CardFragment } from "../documents";
 import { ReportDialog } from "../parts/report";
 import { attempt } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
+import { useTitle } from "../parts/title";
 import { asMoment, Countdown, now, Since } from "../parts/times";
 import { Bars, Icon } from "../parts/icons";
 import { signInFirst } from "../router";
@@ -20,6 +21,7 @@ import { stage } from "./stage";
 
 export function SpacePage({ id }: { id: string }) {
   const { room, error, isMissing, reload } = useRoom(id);
+  useTitle(room?.space.title);
   if (isMissing)
     return (
       <Empty icon="gone" title="There is no such Space">
@@ -157,6 +159,7 @@ function Over({ room }: { room: Room }) {
       <div class="cards">
         <Card card={card} />
       </div>
+      {space.description !== null && <p class="about">{space.description}</p>}
       {space.totalListenerCount > 0 && (
         <p class="quiet">{count(space.totalListenerCount, "person was", "people were")} there.</p>
       )}

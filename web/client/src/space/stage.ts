@@ -1,6 +1,12 @@
 // Being on a stage: one's microphone out, the others in. It goes on while one looks at other pages.
 import { effect, signal } from "@preact/signals";
-import { JoinSpaceDocument, LeaveSpaceDocument, SetMutedDocument, type PersonFragment } from "../documents";
+import {
+  JoinSpaceDocument,
+  LeaveSpaceDocument,
+  SetMutedDocument,
+  type ParticipantRole,
+  type PersonFragment,
+} from "../documents";
 import { say } from "../parts/said";
 import * as player from "../player/player";
 import { tell } from "../wire/client";
@@ -139,9 +145,15 @@ export async function setMuted(muted: boolean): Promise<void> {
 }
 
 /** What the server says of this person: a host may have muted them. */
-export function heardOf(spaceId: string, muted: boolean, isSpeaker: boolean): void {
-  if (stage.value?.spaceId !== spaceId) return;
-  if (!isSpeaker) return stepDown({ silently: true });
+export function heardOf(spaceId: string, muted: boolean, role: ParticipantRole | null): void {
+  const now = stage.value;
+  if (now?.spaceId !== spaceId) return;
+  if (role === null) return stepDown({ silently: true });
+  if (role === "LISTENER") {
+    stepDown({ silently: true });
+    // Who steps down goes on listening.
+    return void player.playLive(spaceId, now);
+  }
   if (muted !== isMuted.value) showMuted(muted);
 }
 

@@ -194,12 +194,16 @@ function Ended({ card, recording }: { card: CardFragment; recording: NonNullable
   const { space } = card;
   const [sharing, setSharing] = useState(false);
   const isCurrent = player.track.value?.id === recording.id && player.why.value === null;
-  const isPlaying = isCurrent && player.phase.value === "playing";
+  // A clip and all of its recording are two things to hear.
+  const isThis = isCurrent && player.untilMs.value === (card.clip?.endMs ?? null);
+  const isPlaying = isThis && player.phase.value === "playing";
   const at = isCurrent ? player.positionMs.value : (recording.viewerPositionMs ?? 0);
   const from = card.clip?.startMs ?? card.startMs;
+  const begins = recording.startOffsetMs;
   const play = () => {
     if (isPlaying) return player.pause();
-    const start = card.clip === null && (isCurrent || from === 0) ? undefined : from;
+    const goesOn = card.clip === null ? isCurrent || from === 0 : isThis;
+    const start = goesOn ? undefined : from;
     void player.playRecording(recording.id, { spaceId: space.id, title: space.title, host: space.host }, start, card.clip?.endMs);
   };
   return (
@@ -229,7 +233,7 @@ function Ended({ card, recording }: { card: CardFragment; recording: NonNullable
       </div>
       <footer class="quiet">
         <span>{count(recording.playCount, "play", "plays")}</span>
-        {from > 0 && <span>starts at {clock(from)}</span>}
+        {from > begins && <span>starts at {clock(from - begins)}</span>}
         <span class="grow" />
         {recording.viewerCanShare && (
           <button class="link" onClick={() => setSharing(true)}>
@@ -243,6 +247,7 @@ function Ended({ card, recording }: { card: CardFragment; recording: NonNullable
           recordingId={recording.id}
           title={space.title}
           startMs={isCurrent ? at : 0}
+          beginsMs={begins}
           durationMs={recording.durationMs}
           onClose={() => setSharing(false)}
         />

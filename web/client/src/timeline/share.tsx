@@ -15,13 +15,15 @@ interface Shared {
   recordingId?: string;
   spaceId?: string;
   startMs?: number;
+  /** Where others begin to hear it: moments are told from there on. */
+  beginsMs?: number;
   durationMs?: number;
 }
 
 /** A card of one's own: with a comment, and for a recording with the moment where it begins. */
-export function ShareDialog({ title, onClose, recordingId, spaceId, startMs = 0, durationMs = 0 }: Shared) {
+export function ShareDialog({ title, onClose, recordingId, spaceId, startMs = 0, beginsMs = 0, durationMs = 0 }: Shared) {
   const [comment, setComment] = useState("");
-  const [fromHere, setFromHere] = useState(startMs > 0);
+  const [fromHere, setFromHere] = useState(startMs > beginsMs);
   const [problem, setProblem] = useState("");
   const [isSending, setSending] = useState(false);
   if (session.value === null) {
@@ -68,10 +70,10 @@ export function ShareDialog({ title, onClose, recordingId, spaceId, startMs = 0,
             onInput={(event) => setComment(event.currentTarget.value)}
           />
         </label>
-        {recordingId !== undefined && startMs > 0 && (
+        {recordingId !== undefined && startMs > beginsMs && (
           <label class="check">
             <input type="checkbox" checked={fromHere} onChange={(event) => setFromHere(event.currentTarget.checked)} />
-            Start at {clock(startMs)}
+            Start at {clock(startMs - beginsMs)}
           </label>
         )}
         <FormEnd send="Share" problem={problem} isSending={isSending} onClose={onClose} />
