@@ -25,6 +25,10 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
         event.preventDefault();
         onClose();
       }}
+      // Who presses Escape twice and nothing else is not asked again: it is closed by then.
+      onClose={() => {
+        if (box.current !== null) onClose();
+      }}
       onClick={(event) => {
         if (event.target === box.current) onClose();
       }}
