@@ -14,7 +14,7 @@ import { More } from "../parts/more";
 import { attempt } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
 import { why } from "../player/player";
-import { signInFirst } from "../router";
+import { signInFirst, useSubject } from "../router";
 import { ask, tell } from "../wire/client";
 import { me } from "../wire/session";
 import { Card, count } from "../timeline/card";
@@ -42,6 +42,7 @@ export function PersonPage({ handle }: { handle: string }) {
     [handle, me.value?.id],
   );
   const [editing, setEditing] = useState(false);
+  useSubject(read?.answer.user?.name);
   const shown = read?.nodes.slice(0, MOST).map(({ id }) => id).join(" ") ?? "";
   // Nothing tells of other people's Spaces: they are asked for, and at once when a player stops for a reason.
   useEffect(() => {

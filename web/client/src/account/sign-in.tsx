@@ -17,10 +17,11 @@ export function SignIn({ isNew }: { isNew: boolean }) {
     event.preventDefault();
     setSending(true);
     setProblem(null);
+    const bare = handle.trim().replace(/^@/, "");
     try {
       const { token, expiresAt, user } = isNew
-        ? await tell(SignUpDocument, { handle, name: name.trim() || handle, password })
-        : await tell(SignInDocument, { handle: handle.replace(/^@/, ""), password });
+        ? await tell(SignUpDocument, { handle: bare, name: name.trim() || bare, password })
+        : await tell(SignInDocument, { handle: bare, password });
       if (token === null || expiresAt === null || user === null) throw new Error("The server gave no session.");
       signedIn({ token, expiresAt, me: { ...user } }, keep);
       newVisitor();

@@ -21,6 +21,7 @@ import { attempt, say } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
 import { asMoment, clock, Countdown, size } from "../parts/times";
 import { playCopy } from "../player/player";
+import { useSubject } from "../router";
 import { ask, tell } from "../wire/client";
 import { me } from "../wire/session";
 import { verify, type Verdict } from "./chain";
@@ -106,6 +107,7 @@ const ACTS: Record<Act, { title: string; label: string; hint: string; danger?: b
 export function CasePage({ id }: { id: string }) {
   const { value, error, reload } = useLoaded(async () => ask(CaseFileDocument, { id }), [id, me.value?.id]);
   const [act, setAct] = useState<Act | null>(null);
+  useSubject(value?.recording ? `Case: ${value.recording.space.title}` : undefined);
   if (value === null) return error === null ? <Skeletons count={2} /> : <Failed error={error} again={reload} />;
   const { recording, moderation } = value;
   if (moderation === null || recording === null) return <Closed />;

@@ -8,6 +8,7 @@ import * as player from "../player/player";
 import { signInFirst } from "../router";
 import { tell } from "../wire/client";
 import { me } from "../wire/session";
+import { Listen } from "./listen";
 import type { Space } from "./room";
 import { goOn, leave, stage } from "./stage";
 
@@ -82,6 +83,7 @@ function SpeakerDoor({ space }: { space: Space }) {
           <Icon name="mic" /> {isHost ? "Open your microphone" : "Speak"}
         </button>
       )}
+      {!isOn && <Listen space={space} />}
       {!isHost && <Leave space={space} />}
       {asking && space.consent !== null && (
         <Dialog title="This Space is recorded" onClose={() => setAsking(false)}>

@@ -155,6 +155,7 @@ function Over({ room }: { room: Room }) {
       <div class="cards">
         <Card card={card} />
       </div>
+      {space.description !== null && <p class="about">{space.description}</p>}
       {space.totalListenerCount > 0 && (
         <p class="quiet">{count(space.totalListenerCount, "person was", "people were")} there.</p>
       )}

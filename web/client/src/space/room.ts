@@ -10,6 +10,8 @@ import {
 import { ask } from "../wire/client";
 import { follow } from "../wire/follow";
 import { me } from "../wire/session";
+import { useSubject } from "../router";
+import { useTold } from "./told";
 import { heardOf } from "./stage";
 
 export type Space = Omit<NonNullable<SpaceRoomQuery["space"]>, "participants">;
@@ -23,10 +25,11 @@ export type RoomState = { room: Room | null; error: unknown; isMissing: boolean;
 
 const SPEAKING_EVERY_MS = 1_500;
 
-function merge(seats: readonly SeatFragment[], changed: readonly SeatFragment[]): SeatFragment[] {
+/** Who is there; of a Space that is over, who spoke in it. */
+function merge(seats: readonly SeatFragment[], changed: readonly SeatFragment[], state: Space["state"]): SeatFragment[] {
   const by = new Map(seats.map((seat) => [seat.id, seat]));
   for (const seat of changed) by.set(seat.id, seat);
-  return [...by.values()].filter(({ leftAt }) => leftAt === null);
+  return [...by.values()].filter(({ leftAt }) => leftAt === null || state === "ENDED");
 }
 
 export function useRoom(id: string): RoomState {
@@ -47,7 +50,7 @@ export function useRoom(id: string): RoomState {
           if (!wanted) return;
           if (space === null) return setMissing(true);
           const { participants, ...facts } = space;
-          setRoom({ space: facts, seats: merge([], participants.edges.flatMap(({ node }) => node ?? [])) });
+          setRoom({ space: facts, seats: merge([], participants.edges.flatMap(({ node }) => node ?? []), space.state) });
         },
         (failed: unknown) => wanted && setError(failed),
       );
@@ -55,7 +58,7 @@ export function useRoom(id: string): RoomState {
       on: (event) => {
         if (event.kind === "SNAPSHOT") return void load();
         const seat = "participant" in event ? event.participant : null;
-        setRoom((now) => now && { space: event.space, seats: merge(now.seats, seat ? [seat] : []) });
+        setRoom((now) => now && { space: event.space, seats: merge(now.seats, seat ? [seat] : [], event.space.state) });
       },
       onLost: () => void load(),
       onRefused: () => setMissing(true),
@@ -76,7 +79,7 @@ export function useRoom(id: string): RoomState {
         if (space === null) return;
         const { participants, ...counts } = space;
         const seats = participants.edges.flatMap(({ node }) => node ?? []);
-        setRoom((now) => now && { space: { ...now.space, ...counts }, seats: merge(now.seats, seats) });
+        setRoom((now) => now && { space: { ...now.space, ...counts }, seats: merge(now.seats, seats, now.space.state) });
       }, () => undefined);
     }, SPEAKING_EVERY_MS);
     return () => clearInterval(timer);
@@ -85,9 +88,11 @@ export function useRoom(id: string): RoomState {
   const mine = room?.space.viewerParticipation;
   useEffect(() => {
     if (room === null) return;
-    const isSpeaker = mine != null && mine.role !== "LISTENER" && mine.leftAt === null;
-    heardOf(id, mine?.isMuted ?? false, isSpeaker && room.space.state === "LIVE");
+    const isIn = mine != null && mine.leftAt === null && room.space.state === "LIVE";
+    heardOf(id, { muted: mine?.isMuted ?? false, isSpeaker: isIn && mine.role !== "LISTENER", isIn });
   }, [mine?.isMuted, mine?.role, mine?.leftAt, room?.space.state]);
 
+  useTold(room);
+  useSubject(isMissing ? "There is no such Space" : room?.space.title);
   return { room, error, isMissing, reload };
 }
