@@ -139,11 +139,10 @@ class Pages:
             return problem(400, ErrorCode.INVALID_INPUT, "This server speaks JSON alone: leave format out.")
         url = asked.get("url", "").partition("?")[0].partition("#")[0]
         # The client asks for the address that it was opened with.
-        sites = {self.site, f"{request.base_url}"}
-        page_of = [url.removeprefix(site) for site in sites if url.startswith(site)]
-        if not page_of:
+        sites = [site for site in (self.site, str(request.base_url)) if url.startswith(site)]
+        if not sites:
             raise NotFound("There is no card behind this url.")
-        found = await self._card_at(page_of[0])
+        found = await self._card_at(url.removeprefix(max(sites, key=len)))
         return JSONResponse(_oembed(self._house, found, asked), headers={"Cache-Control": "no-cache"})
 
     async def _card_at(self, path: str) -> Card:

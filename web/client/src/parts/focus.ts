@@ -8,6 +8,8 @@ const PLACES = "dialog, details, li, ul, ol, form, fieldset, section, aside, art
 const HEADINGS = "h1, h2, h3";
 
 let had: HTMLElement | null = null;
+/** Then nothing must move beneath the pointer. */
+let isByPointer = false;
 let pressed: { control: HTMLElement; at: number } | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
 /** What stands in for a control that is off, until that is on again. */
@@ -65,15 +67,15 @@ function stand(on: HTMLElement | null): void {
     on.tabIndex = -1;
     on.addEventListener("blur", () => on.removeAttribute("tabindex"), { once: true });
   }
-  on.focus();
+  on.focus({ preventScroll: isByPointer });
 }
 
 function look(): void {
   const now = document.activeElement;
   if (standIn !== null && (now !== standIn.place || !standIn.control.isConnected)) standIn = null;
-  if (standIn !== null && canTake(standIn.control)) return standIn.control.focus();
+  if (standIn !== null && canTake(standIn.control)) return stand(standIn.control);
   if (had === null || (now !== null && now !== document.body)) return;
-  if (canTake(had)) return had.focus();
+  if (canTake(had)) return stand(had);
   clearTimeout(timer);
   if (had.isConnected && isOff(had)) timer = setTimeout(replace, OFF_FOR_MS);
   else replace();
@@ -82,7 +84,7 @@ function look(): void {
 function replace(): void {
   const lost = had;
   if (lost === null || document.activeElement !== document.body) return;
-  if (canTake(lost)) return lost.focus();
+  if (canTake(lost)) return stand(lost);
   const place = neighbour(lost);
   stand(place);
   standIn = place !== null && lost.isConnected && isOff(lost) ? { place, control: lost } : null;
@@ -96,7 +98,11 @@ export function keepFocus(): void {
     remember(target);
   });
   // Who presses beside everything wants the focus nowhere.
-  addEventListener("pointerdown", () => (had = null), true);
+  addEventListener("pointerdown", () => {
+    had = null;
+    isByPointer = true;
+  }, true);
+  addEventListener("keydown", () => (isByPointer = false), true);
   addEventListener("click", ({ target }) => {
     const control = target instanceof Element ? target.closest<HTMLElement>("button, summary, input") : null;
     if (control === null) return;
