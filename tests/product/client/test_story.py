@@ -32,7 +32,7 @@ async def sign_up(visitor: Visitor, handle: str, name: str) -> None:
     await page.get_by_role("banner").get_by_role("link", name="Sign in").click()
     await page.get_by_role("link", name="Make an account").click()
     await page.get_by_label("Name").fill(name)
-    await page.get_by_label("Handle").fill(handle)
+    await page.get_by_label("Handle").fill(f"@{handle}")
     await page.get_by_label("Password").fill("correct horse")
     await page.get_by_role("button", name="Sign up").click()
     await expect(page.get_by_label(f"Account of {name}")).to_be_visible()
