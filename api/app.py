@@ -25,6 +25,7 @@ from api.door import HouseDoor
 from api.engine import WatchedEngine
 from api.feeds import FeedRoutes
 from api.graphql.routes import graphql_routes
+from api.heads import Heads
 from api.indexes import Indexes
 from api.live import LiveRoutes
 from api.media import MediaRoutes
@@ -121,7 +122,7 @@ def routes_of(
     indexes = Indexes()
     recorded = MediaRoutes(house, indexes, handed_below=settings.x_accel_path)
     own_pages = pages.Pages(house)
-    client = ClientRoutes(own_pages, settings.public)
+    client = ClientRoutes(own_pages, Heads(house), settings.public)
     return [
         *graphql_routes(
             build_schema(),

@@ -68,6 +68,12 @@ class CardBook:
     def __init__(self, house: House) -> None:
         self._house = house
 
+    async def own(self, rows: Rows, space_id: UUID) -> Card | None:
+        """The one card that a Space has by its host; None where there is no such Space."""
+        found = await TimelineItem.filter(space_id=space_id).exclude(kind__in=list(SHARE_KINDS)).first()
+        item = await rows.by_id(TimelineItem, found.id) if found is not None else None
+        return await self.card(rows, item) if item is not None else None
+
     async def card(self, rows: Rows, item: TimelineItem) -> Card:
         """One card with all that a page needs."""
         space: Space = await rows.by_id(Space, item.space_id)
@@ -94,7 +100,7 @@ class CardBook:
             listeners=space.participant_count,
             is_recording=space.state is SpaceState.LIVE and status in ICON_ON,
             player=self._player(item, space, recording, clip, now),
-            image_url=avatars.url(self._house, host) or self._house.links.url("/assets/icon.svg"),
+            image_url=avatars.url(self._house, host) or self._house.links.url("/assets/card.png"),
             length=_length(clip, recording),
             gone=_gone(status, clip),
         )

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from api.heads import Heads
 from api.pages import Pages, is_under_path, own_sources, page
 
 _STATIC = Path(__file__).parent / "static"
@@ -37,9 +38,10 @@ class ClientRoutes:
     timeline, and says so.
     """
 
-    def __init__(self, pages: Pages, public_url: str) -> None:
+    def __init__(self, pages: Pages, heads: Heads, public_url: str) -> None:
         """`public_url`: what media addresses begin with, and so where the page may fetch from."""
         self._pages = pages
+        self._heads = heads
         self._policy = _policy(public_url)
 
     def routes(self) -> list[BaseRoute]:
@@ -56,9 +58,10 @@ class ClientRoutes:
         """The client; without it, the public timeline."""
         return self._shell() or await self._pages.timeline(request, is_instead=True)
 
-    async def elsewhere(self, _request: Request) -> Response:
-        """The client at another of its paths."""
-        return self._shell() or page(self._pages.site, "client.html", 404)
+    async def elsewhere(self, request: Request) -> Response:
+        """The client at another of its paths, which says what it is about before any script runs."""
+        head = await self._heads.of(request.path_params) if self._is_here() else None
+        return self._shell(head=head) or page(self._pages.site, "client.html", 404)
 
     async def worker(self, _request: Request) -> Response:
         """The service worker, from the root, as it may only act for what lies below it."""
@@ -76,8 +79,13 @@ class ClientRoutes:
         found.headers["Vary"] = "Accept"
         return found
 
-    def _shell(self, status: int = 200, *, file: str = "index.html") -> Response | None:
-        if not (_CLIENT / file).exists() or is_under_path(self._pages.site):
+    def _is_here(self, file: str = "index.html") -> bool:
+        return (_CLIENT / file).exists() and not is_under_path(self._pages.site)
+
+    def _shell(
+        self, status: int = 200, *, file: str = "index.html", head: str | None = None
+    ) -> Response | None:
+        if not self._is_here(file):
             return None
         headers = {
             "Content-Security-Policy": self._policy,
@@ -86,7 +94,7 @@ class ClientRoutes:
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
             "X-Content-Type-Options": "nosniff",
         }
-        return HTMLResponse(_html(file), status, headers=headers)
+        return HTMLResponse(_about(_html(file), head), status, headers=headers)
 
 
 class Nowhere(BaseRoute):
@@ -119,6 +127,14 @@ class _Built(StaticFiles):
 @cache
 def _html(file: str) -> str:
     return (_CLIENT / file).read_text()
+
+
+def _about(html: str, head: str | None) -> str:
+    """The page with this in place of what every page says of itself."""
+    before, found, rest = html.partition("<!-- about -->")
+    if head is None or not found:
+        return html
+    return before + head.strip() + rest.partition("<!-- /about -->")[2]
 
 
 def _policy(public_url: str) -> str:

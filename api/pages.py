@@ -19,6 +19,7 @@ from api.cards import Card, CardBook
 from models.paging import Order
 from models.removed_card import RemovedCard
 from models.timeline_item import TimelineItem
+from schema import ids
 from schema.rows import Rows, Wanted
 from services.errors import ErrorCode, InvalidInput, NotFound, SpacesError
 from services.house import House
@@ -132,18 +133,28 @@ class Pages:
         return page(self.site, "embed.html", 200, framed_by="*", card=found)
 
     async def oembed(self, request: Request) -> Response:
-        """What oEmbed asks for (https://oembed.com): the player of a card of ours, as JSON."""
+        """What oEmbed asks for (https://oembed.com): a card's player, or that of a Space's own card, as JSON."""
         asked = request.query_params
         if asked.get("format", "json") != "json":
             return problem(400, ErrorCode.INVALID_INPUT, "This server speaks JSON alone: leave format out.")
-        start = self._house.links.url("/cards/")
         url = asked.get("url", "").partition("?")[0].partition("#")[0]
-        if not url.startswith(start):
+        # The client asks for the address that it was opened with.
+        sites = [site for site in (self.site, str(request.base_url)) if url.startswith(site)]
+        if not sites:
             raise NotFound("There is no card behind this url.")
-        found = await self._card_or_none(url.removeprefix(start))
-        if found is None:
-            raise await self._absent(url.removeprefix(start))
+        found = await self._card_at(url.removeprefix(max(sites, key=len)))
         return JSONResponse(_oembed(self._house, found, asked), headers={"Cache-Control": "no-cache"})
+
+    async def _card_at(self, path: str) -> Card:
+        """The card of a card's page, or of a Space's. Raises NotFound."""
+        kind, _, key = path.partition("/")
+        if kind == "spaces":
+            found = await self._book.own(Rows(Viewer()), ids.read(key, "Space"))
+        else:
+            found = await self._card_or_none(key) if kind == "cards" else None
+        if found is None:
+            raise await self._absent(key)
+        return found
 
     async def _found(self, card_id: str, *, framed_by: str = "'none'") -> Card | Response:
         found = await self._card_or_none(card_id)
@@ -187,6 +198,8 @@ def _oembed(house: House, card: Card, asked: Mapping[str, str]) -> dict[str, obj
         "provider_name": "Spaces",
         "provider_url": house.links.url("/"),
         "cache_age": 60,
+        # Beside what the standard has: the card's own page.
+        "url": card.url,
         "html": frame,
         "width": width,
         "height": height,

@@ -66,7 +66,8 @@ class Agenda:
     changed_at: datetime
 
 
-async def _host(handle: str) -> Account:
+async def host_of(handle: str) -> Account:
+    """Who is called that. Raises NotFound, and FeedGone for who is there no more."""
     key = text.handle_key(handle)
     host = await Account.get_or_none(handle_key=key) if key else None
     if host is None:
@@ -78,7 +79,7 @@ async def _host(handle: str) -> Account:
 
 async def podcast(house: House, handle: str) -> Podcast:
     """What of a host's recordings anyone may play now, by an address that needs no sign-in."""
-    host = await _host(handle)
+    host = await host_of(handle)
     now = house.clock.now()
     public = Recording.filter(
         host_id=host.id, status=RecordingStatus.AVAILABLE, expires_at__gt=now, is_ticketed=False
@@ -95,7 +96,7 @@ async def podcast(house: House, handle: str) -> Podcast:
 
 async def agenda(house: House, handle: str) -> Agenda:
     """A host's Spaces that have a time: those to come, those that are live, and those just called off."""
-    host = await _host(handle)
+    host = await host_of(handle)
     now = house.clock.now()
     coming = Q(state__in=[SpaceState.SCHEDULED, SpaceState.LIVE], scheduled_start__isnull=False)
     off = Q(state=SpaceState.CANCELED, scheduled_start__gt=now - _CANCELED_KEPT)

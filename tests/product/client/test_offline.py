@@ -48,6 +48,8 @@ async def test_a_page_that_is_open_loads_what_was_missed_once_the_network_is_bac
         await visitor.context.set_offline(True)
         await found.click()
         await expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+        await expect(page.locator('[aria-live="assertive"]')).to_contain_text("The connection is lost.")
         await visitor.context.set_offline(False)
+        await expect(page.locator("#app > [role=status]")).to_contain_text("The connection is back.")
         await expect(page.get_by_role("heading", name="Mira Okafor", exact=True)).to_be_visible()
     assert visitor.complaints == []

@@ -61,8 +61,14 @@ async def _host(host: Visitor, town: Town, mira: Person) -> None:
     await page.keyboard.press("Escape")
     await expect(menu).to_be_focused()
     await page.keyboard.press("Enter")
+    await expect(out).to_be_visible()
+    await page.keyboard.press("Shift+Tab")
+    await expect(out).to_be_hidden()
+    await menu.focus()
+    await page.keyboard.press("Enter")
     await out.click()
     await page.get_by_role("button", name="Stay").click()
+    await expect(menu).to_be_focused()
     await expect(page.get_by_text("You are on the air")).to_be_visible()
 
     # Another tab asks too, and signs out.

@@ -1,11 +1,12 @@
 """One evening on the client: two people talk, a third listens, the recording is shared, heard and deleted."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.product.client.scene import resident
 from tests.product.client.visitor import Visitor, hears, visit
@@ -31,10 +32,15 @@ async def sign_up(visitor: Visitor, handle: str, name: str) -> None:
     await page.get_by_role("banner").get_by_role("link", name="Sign in").click()
     await page.get_by_role("link", name="Make an account").click()
     await page.get_by_label("Name").fill(name)
-    await page.get_by_label("Handle").fill(handle)
+    await page.get_by_label("Handle").fill(f"@{handle}")
     await page.get_by_label("Password").fill("correct horse")
     await page.get_by_role("button", name="Sign up").click()
     await expect(page.get_by_label(f"Account of {name}")).to_be_visible()
+
+
+def told(page: Page) -> Locator:
+    """What a screen reader is told outside of dialogs."""
+    return page.locator("#app > [role=status]")
 
 
 async def position_s(page: Page) -> float:
@@ -69,19 +75,26 @@ async def test_an_evening_from_the_first_word_to_the_deletion(town: Town, talkin
     await expect(card.get_by_text("this Space is being recorded")).to_be_attached()
     await card.get_by_role("link", name="Join").click()
     await expect(listener.page.get_by_text("this Space is being recorded")).to_be_attached()
+    await expect(listener.page).to_have_title(f"{TITLE} · Spaces")
     await listener.page.get_by_role("button", name="Listen live").click()
     await hears(listener.page, "sound")
 
-    # A speaker raises a hand, is let in, agrees to the recording, and is heard by the host.
+    # A speaker raises a hand, is let in and hears the room, agrees to the recording, and is heard by the host.
     speaker = await visit(talking, town.url, person=tess, name="Tess Moreau")
     await speaker.page.goto(listener.page.url)
     await speaker.page.get_by_role("button", name="Raise your hand").click()
+    await expect(told(speaker.page)).to_contain_text("Your hand is raised.")
     await host.page.get_by_role("button", name="Let Tess speak").click()
+    await expect(host.page.get_by_role("region", name="Host desk")).to_be_focused()
+    await expect(told(speaker.page)).to_contain_text("You may speak now.")
+    await hears(speaker.page, "sound")
     await speaker.page.get_by_role("button", name="Speak", exact=True).click()
     await expect(speaker.page.get_by_role("dialog", name="This Space is recorded")).to_be_visible()
     await speaker.page.get_by_role("button", name="Agree and speak").click()
     await expect(speaker.page.get_by_text("You are on the air")).to_be_visible()
     await hears(host.page, "others")
+    await speaker.page.get_by_role("button", name="Close your microphone").click()
+    await hears(speaker.page, "sound")
 
     # Who is removed cannot come back: so the host is asked.
     await host.page.get_by_role("button", name="Remove Noor Haddad").click()
@@ -90,11 +103,18 @@ async def test_an_evening_from_the_first_word_to_the_deletion(town: Town, talkin
         .get_by_role("button", name="Keep them")
         .click()
     )
+    await expect(host.page.get_by_role("button", name="Remove Noor Haddad")).to_be_focused()
 
     # The host ends it and shares it at once.
     await host.page.get_by_role("button", name="End Space").click()
     await host.page.get_by_role("button", name="End it now").click()
+    await expect(told(listener.page)).to_contain_text("The Space has ended.")
+    await host.page.reload()
+    await expect(
+        host.page.get_by_role("region", name="People").get_by_role("link", name="Tess")
+    ).to_be_visible()
     await host.page.get_by_role("button", name="Share it").click()
+    await expect(host.page.get_by_label("Link for everyone")).to_have_value(re.compile("/cards/"))
     await host.page.get_by_label("Comment").fill("Listen to the end!")
     await host.page.get_by_role("dialog").get_by_role("button", name="Share").click()
     await expect(host.page.get_by_text("Shared on your timeline.")).to_be_visible()

@@ -9,15 +9,14 @@ import { SignOutDocument } from "./documents";
 import { Avatar } from "./parts/avatar";
 import { Sure } from "./parts/dialog";
 import { Icon, Logo, type IconName } from "./parts/icons";
-import { Announced, attempt, Said } from "./parts/said";
+import { announce, attempt, Said } from "./parts/said";
 import { Empty } from "./parts/states";
-import { named } from "./parts/title";
 import { CasePage } from "./moderation/case";
 import { LogPage } from "./moderation/log";
 import { ModerationPage } from "./moderation/page";
 import { PlayerBar } from "./player/bar";
 import { RecordingsPage } from "./recordings/page";
-import { go, path } from "./router";
+import { go, path, subject } from "./router";
 import { StageBar } from "./space/bar";
 import { NewSpace } from "./space/new";
 import { SpacePage } from "./space/page";
@@ -30,6 +29,8 @@ import { forget, me } from "./wire/session";
 interface Page {
   title: string;
   page: VNode;
+  /** It is about one thing, which has a name. */
+  isNamed?: boolean;
 }
 
 /** A part of a path; one that is not well encoded stands for itself, and names nothing. */
@@ -53,9 +54,9 @@ function pageAt(at: string): Page {
     case "people":
       return second === ""
         ? { title: "Find people", page: <PeoplePage /> }
-        : { title: `@${second}`, page: <PersonPage handle={second} /> };
+        : { title: `@${second}`, page: <PersonPage key={second} handle={second} />, isNamed: true };
     case "spaces":
-      return { title: "Space", page: <SpacePage key={second} id={second} /> };
+      return { title: "Space", page: <SpacePage key={second} id={second} />, isNamed: true };
     case "new":
       return { title: "New Space", page: <NewSpace /> };
     case "recordings":
@@ -63,7 +64,7 @@ function pageAt(at: string): Page {
     case "notices":
       return { title: "Notices", page: <NoticesPage /> };
     case "moderation":
-      if (second === "case") return { title: "Case", page: <CasePage key={third} id={third} /> };
+      if (second === "case") return { title: "Case", page: <CasePage key={third} id={third} />, isNamed: true };
       if (second === "log") return { title: "Audit log", page: <LogPage /> };
       return { title: "Moderation", page: <ModerationPage /> };
     default:
@@ -82,8 +83,8 @@ function Missing() {
 }
 
 export function App() {
-  const { title, page } = pageAt(path.value);
-  const name = named.value ?? title;
+  const { title, page, isNamed = false } = pageAt(path.value);
+  const name = subject.value ?? title;
   useEffect(() => {
     document.title = `${name} · Spaces`;
   }, [name]);
@@ -102,12 +103,11 @@ export function App() {
       </a>
       <Top />
       <Offline />
-      <main id="main" tabIndex={-1} aria-label={name} ref={content}>
+      <main id="main" tabIndex={-1} {...(isNamed && subject.value === null ? {} : { "aria-label": name })} ref={content}>
         <Invitations />
         {page}
       </main>
       <Said />
-      <Announced />
       {stage.value === null ? <PlayerBar /> : <StageBar />}
     </>
   );
@@ -143,7 +143,7 @@ function Top() {
           Sign in
         </a>
       ) : (
-        <details class="account" onFocusOut={closeBehind}>
+        <details class="account">
           <summary aria-label={`Account of ${who.name}`}>
             <Avatar person={who} size="m" />
           </summary>
@@ -175,11 +175,6 @@ function Top() {
   );
 }
 
-/** Who goes on past the menu has done with it. */
-function closeBehind({ currentTarget, relatedTarget }: FocusEvent & { currentTarget: HTMLDetailsElement }): void {
-  if (relatedTarget instanceof Node && !currentTarget.contains(relatedTarget)) currentTarget.open = false;
-}
-
 function To({ href, icon, children }: { href: string; icon: IconName; children: ComponentChildren }) {
   const isHere = path.value === href;
   return (
@@ -197,11 +192,24 @@ async function signOut(): Promise<void> {
   go("/");
 }
 
+const AWAY_MS = 1_500;
+
 /** Said only when it lasts: a socket that comes right back is nobody's concern. */
 function Offline() {
   const away = !isOnline.value || (!isConnected.value && following.value > 0);
+  const wasSaid = useRef(false);
+  useEffect(() => {
+    if (!away && wasSaid.current) announce("The connection is back.");
+    wasSaid.current = false;
+    if (!away) return;
+    const timer = setTimeout(() => {
+      announce("The connection is lost. It is tried again.", { urgent: true });
+      wasSaid.current = true;
+    }, AWAY_MS);
+    return () => clearTimeout(timer);
+  }, [away]);
   return (
-    <p class={`offline ${away ? "away" : ""}`} role="status">
+    <p class={`offline ${away ? "away" : ""}`}>
       {away ? (isOnline.value ? "Connecting again …" : "You are offline. What you see may have changed.") : ""}
     </p>
   );

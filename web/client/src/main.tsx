@@ -1,9 +1,9 @@
 import "@fontsource-variable/figtree/wght.css";
-import "./parts/focus";
 import "./style.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { App } from "./app";
+import { keepFocus } from "./parts/focus";
 import { connectMediaSession } from "./player/media-session";
 import { comeBack, track } from "./player/player";
 import { stage } from "./space/stage";
@@ -14,12 +14,17 @@ if (root) {
   root.replaceChildren();
   render(<App />, root);
 }
+keepFocus();
 connectMediaSession();
 comeBack();
 standBy();
 // Room at the foot of the page for what stands there.
 effect(() => void document.body.classList.toggle("has-player", track.value !== null || stage.value !== null));
-// A menu that is open closes when one goes on, and on Escape.
+// A menu that is open closes when one goes on, by pointer or by keyboard, and on Escape.
+addEventListener("focusin", ({ target }) => {
+  for (const open of document.querySelectorAll<HTMLDetailsElement>("details.account[open]"))
+    if (!open.contains(target as Node)) open.open = false;
+});
 addEventListener("click", (event) => {
   for (const open of document.querySelectorAll<HTMLDetailsElement>("details.account[open]"))
     if (!open.querySelector("summary")?.contains(event.target as Node)) open.open = false;

@@ -1,7 +1,19 @@
 // Which page is shown. Links are plain links: a click on one of ours changes the page without loading it anew.
 import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 
 export const path = signal(location.pathname);
+/** What the open page is about, once that is known: a Space's title, a person's name. */
+export const subject = signal<string | null>(null);
+
+/** Name the page by what is open in it. */
+export function useSubject(name: string | undefined): void {
+  useEffect(() => {
+    if (name === undefined) return;
+    subject.value = name;
+    return () => void (subject.value = null);
+  }, [name]);
+}
 
 /** Pages of the server that look like ours. */
 const ELSEWHERE = /^\/(graphql|cards|embed|oembed|media|assets|static|exports|timeline|notifications\/email)(\/|$)/;

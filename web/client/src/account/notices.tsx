@@ -10,7 +10,9 @@ import { More } from "../parts/more";
 import { attempt, say } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
 import { Ago } from "../parts/times";
+import * as player from "../player/player";
 import { go } from "../router";
+import { stage } from "../space/stage";
 import { ask, tell } from "../wire/client";
 import { follow } from "../wire/follow";
 import { me, renamed } from "../wire/session";
@@ -71,7 +73,11 @@ export function Invitations() {
     attempt(async () => {
       await tell(RespondToInvitationDocument, { invitationId: first.id, accept });
       invitations.value = invitations.value.filter(({ id }) => id !== first.id);
-      if (accept) go(`/spaces/${first.space.id}`);
+      if (!accept) return;
+      const { id, title, host, state } = first.space;
+      go(`/spaces/${id}`);
+      // That press lets the browser play: whoever comes to speak hears the room.
+      if (state === "LIVE" && stage.value?.spaceId !== id) await player.playLive(id, { spaceId: id, title, host });
     });
   return (
     <aside class="note invited" aria-label="Invitation">

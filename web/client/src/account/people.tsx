@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { FindPeopleDocument, type PersonFragment } from "../documents";
 import { Avatar } from "../parts/avatar";
+import { announce } from "../parts/said";
 import { ask } from "../wire/client";
 
 const PAUSE_MS = 250;
@@ -13,7 +14,12 @@ export function useFound(text: string): PersonFragment[] | null {
     if (text.trim() === "") return setFound(null);
     const timer = setTimeout(() => {
       ask(FindPeopleDocument, { text: text.trim().replace(/^@/, "") }).then(
-        ({ users }) => wanted && setFound(users.edges.flatMap(({ node }) => (node ? [node] : []))),
+        ({ users }) => {
+          if (!wanted) return;
+          const people = users.edges.flatMap(({ node }) => node ?? []);
+          setFound(people);
+          announce(people.length === 0 ? "Nobody is found." : people.length === 1 ? "1 person is found." : `${people.length} people are found.`);
+        },
         () => undefined,
       );
     }, PAUSE_MS);
@@ -35,7 +41,7 @@ export function PeoplePage() {
         Name or handle
         <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
-      <ul class="people" aria-live="polite">
+      <ul class="people">
         {found?.map((person) => (
           <li key={person.id}>
             <a href={`/people/${person.handle}`}>

@@ -13,9 +13,8 @@ import { usePaged } from "../parts/load";
 import { More } from "../parts/more";
 import { attempt } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
-import { useTitle } from "../parts/title";
 import { why } from "../player/player";
-import { signInFirst } from "../router";
+import { signInFirst, useSubject } from "../router";
 import { ask, tell } from "../wire/client";
 import { me } from "../wire/session";
 import { Card, count } from "../timeline/card";
@@ -42,8 +41,8 @@ export function PersonPage({ handle }: { handle: string }) {
     ({ user }) => user?.spaces,
     [handle, me.value?.id],
   );
-  useTitle(read?.answer.user?.name);
   const [editing, setEditing] = useState(false);
+  useSubject(read?.answer.user?.name);
   const shown = read?.nodes.slice(0, MOST).map(({ id }) => id).join(" ") ?? "";
   // Nothing tells of other people's Spaces: they are asked for, and at once when a player stops for a reason.
   useEffect(() => {

@@ -17,7 +17,6 @@ export function SignIn({ isNew }: { isNew: boolean }) {
     event.preventDefault();
     setSending(true);
     setProblem(null);
-    // Handles are often written with it.
     const bare = handle.trim().replace(/^@/, "");
     try {
       const { token, expiresAt, user } = isNew

@@ -15,9 +15,9 @@ import { Icon, PlayIcon } from "../parts/icons";
 import { useLoaded } from "../parts/load";
 import { attempt, say } from "../parts/said";
 import { Failed, Skeletons } from "../parts/states";
-import { useTitle } from "../parts/title";
 import { asMoment, clock, size } from "../parts/times";
 import * as player from "../player/player";
+import { useSubject } from "../router";
 import { ask, tell } from "../wire/client";
 import { me } from "../wire/session";
 import { Closed } from "./closed";
@@ -45,7 +45,7 @@ async function read(id: string) {
 
 export function CasePage({ id }: { id: string }) {
   const { value, error, reload } = useLoaded(async () => ({ found: await read(id) }), [id, me.value?.id]);
-  useTitle(value?.found?.recording.space.title);
+  useSubject(value?.found ? `Case: ${value.found.recording.space.title}` : undefined);
   const [act, setAct] = useState<Act | null>(null);
   if (value === null) return error === null ? <Skeletons count={2} /> : <Failed error={error} again={reload} />;
   if (value.found === null) return <Closed />;

@@ -8,7 +8,6 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
   const box = useRef<HTMLDialogElement>(null);
   const name = useId();
   const [at] = useState(() => depth.peek() + 1);
-  const [opener] = useState(() => document.activeElement);
   useEffect(() => {
     const dialog = box.current;
     dialog?.showModal();
@@ -16,8 +15,6 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
     return () => {
       dialog?.close();
       depth.value--;
-      // The browser gives it back only to dialogs that stay in the page.
-      if (opener instanceof HTMLElement && opener !== document.body) opener.focus();
     };
   }, []);
   return (
@@ -27,6 +24,10 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
       onCancel={(event) => {
         event.preventDefault();
         onClose();
+      }}
+      // Who presses Escape twice and nothing else is not asked again: it is closed by then.
+      onClose={() => {
+        if (box.current !== null) onClose();
       }}
       onClick={(event) => {
         if (event.target === box.current) onClose();

@@ -1,20 +1,45 @@
-// One line that comes and goes, for what has just happened; screen readers say it.
+// What has just happened: a line that comes and goes, and that screen readers say.
 import { signal } from "@preact/signals";
 
 interface Word {
+  id: number;
   text: string;
   bad: boolean;
+  isShown: boolean;
+  isUrgent: boolean;
 }
 
-const word = signal<Word | null>(null);
+interface Manner {
+  /** Something went wrong. */
+  bad?: boolean;
+  /** Screen readers break off for it: a microphone or a connection is lost. */
+  urgent?: boolean;
+}
+
+const words = signal<readonly Word[]>([]);
 /** How many dialogs are open. All but the last is out of reach, so it is said in there. */
 export const depth = signal(0);
-let timer: ReturnType<typeof setTimeout> | undefined;
+let last = 0;
 
-export function say(text: string, { bad = false } = {}): void {
-  word.value = { text, bad };
-  clearTimeout(timer);
-  timer = setTimeout(() => (word.value = null), bad ? 9_000 : 5_000);
+export function say(text: string, { bad = false, urgent = false }: Manner = {}): void {
+  // One line is shown at a time; what is only heard waits for its turn.
+  words.value = words.value.filter(({ isShown }) => !isShown);
+  add({ text, bad, isShown: true, isUrgent: urgent });
+}
+
+/** For what the page shows already, where only those who see it would notice. */
+export function announce(text: string, { urgent = false }: Pick<Manner, "urgent"> = {}): void {
+  add({ text, bad: false, isShown: false, isUrgent: urgent });
+}
+
+function add(word: Omit<Word, "id">): void {
+  const id = ++last;
+  words.value = [...words.value, { id, ...word }];
+  setTimeout(() => drop(id), word.bad ? 9_000 : 5_000);
+}
+
+function drop(id: number): void {
+  words.value = words.value.filter((word) => word.id !== id);
 }
 
 /** Run something; what it throws is said. Answers whether it went well. */
@@ -28,33 +53,29 @@ export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-const announced = signal("");
-
-/** Tell who does not see it what has changed on the page. */
-export function announce(text: string): void {
-  announced.value = text;
-}
-
-export function Announced() {
+/** Two regions that are there from the start, as only what is added to one is read. */
+export function Said({ at = 0 }: { at?: number }) {
+  const here = depth.value === at ? words.value : [];
   return (
-    <p class="unseen" role="status">
-      {announced.value}
-    </p>
+    <>
+      <div class="said" role="status" aria-live="polite" aria-atomic="false">
+        {here.filter(({ isUrgent }) => !isUrgent).map((word) => <Line key={word.id} word={word} />)}
+      </div>
+      <div class="said" aria-live="assertive">
+        {here.filter(({ isUrgent }) => isUrgent).map((word) => <Line key={word.id} word={word} />)}
+      </div>
+    </>
   );
 }
 
-export function Said({ at = 0 }: { at?: number }) {
-  const now = depth.value === at ? word.value : null;
+function Line({ word }: { word: Word }) {
+  if (!word.isShown) return <span class="unseen">{word.text}</span>;
   return (
-    <div class="said" role="status" aria-live="polite">
-      {now && (
-        <p class={now.bad ? "bad" : ""}>
-          {now.text}
-          <button class="plain" aria-label="Dismiss" onClick={() => (word.value = null)}>
-            ×
-          </button>
-        </p>
-      )}
-    </div>
+    <p class={word.bad ? "bad" : ""}>
+      {word.text}
+      <button class="plain" aria-label="Dismiss" onClick={() => drop(word.id)}>
+        ×
+      </button>
+    </p>
   );
 }

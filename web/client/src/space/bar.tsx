@@ -2,7 +2,7 @@
 import { Icon } from "../parts/icons";
 import { attempt } from "../parts/said";
 import { Meter } from "./desk";
-import { isMuted, isUp, setMuted, stage, stepDown } from "./stage";
+import { closeMicrophone, isMuted, isUp, setMuted, stage } from "./stage";
 
 export function StageBar() {
   const now = stage.value;
@@ -23,7 +23,7 @@ export function StageBar() {
       </div>
       <div class="tools">
         <Meter />
-        <button class="round" aria-label="Close your microphone" onClick={() => stepDown()}>
+        <button class="round" aria-label="Close your microphone" onClick={closeMicrophone}>
           <Icon name="close" />
         </button>
       </div>

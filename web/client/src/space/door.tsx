@@ -2,12 +2,12 @@
 import { useState } from "preact/hooks";
 import { AcknowledgeDocument, JoinSpaceDocument, RaiseHandDocument } from "../documents";
 import { Dialog } from "../parts/dialog";
-import { Icon, PlayIcon } from "../parts/icons";
+import { Icon } from "../parts/icons";
 import { attempt } from "../parts/said";
-import * as player from "../player/player";
 import { signInFirst } from "../router";
 import { tell } from "../wire/client";
 import { me } from "../wire/session";
+import { Listen } from "./listen";
 import type { Space } from "./room";
 import { goOn, leave, stage } from "./stage";
 
@@ -30,7 +30,7 @@ function ListenerDoor({ space, isIn }: { space: Space; isIn: boolean }) {
   };
   return (
     <div class="controls">
-      <Listen space={space} isIn={isIn} />
+      <Listen space={space} />
       {space.speakerPolicy !== "INVITED" && (
         <button class="button on-colour" aria-pressed={isHand} onClick={raise}>
           <Icon name="hand" />
@@ -39,23 +39,6 @@ function ListenerDoor({ space, isIn }: { space: Space; isIn: boolean }) {
       )}
       {isIn && <Leave space={space} />}
     </div>
-  );
-}
-
-function Listen({ space, isIn }: { space: Space; isIn: boolean }) {
-  const hears = player.track.value?.id === space.id && player.phase.value !== "over";
-  const isPlaying = hears && player.phase.value === "playing";
-  const listen = () =>
-    attempt(async () => {
-      if (hears) return player.toggle();
-      if (me.value !== null && !isIn) await tell(JoinSpaceDocument, { spaceId: space.id });
-      await player.playLive(space.id, { spaceId: space.id, title: space.title, host: space.host });
-    });
-  return (
-    <button class="button on-colour" onClick={() => void listen()}>
-      <PlayIcon playing={isPlaying} />
-      {isPlaying ? "Pause" : "Listen live"}
-    </button>
   );
 }
 
@@ -89,7 +72,7 @@ function SpeakerDoor({ space }: { space: Space }) {
           <Icon name="mic" /> {isHost ? "Open your microphone" : "Speak"}
         </button>
       )}
-      {!isOn && <Listen space={space} isIn />}
+      {!isOn && <Listen space={space} />}
       {!isHost && <Leave space={space} />}
       {asking && space.consent !== null && (
         <Dialog title="This Space is recorded" onClose={() => setAsking(false)}>

@@ -3,7 +3,7 @@ import { CreateSpaceDocument, MayRecordDocument, StartSpaceDocument, type Speake
 import { Empty } from "../parts/states";
 import { say } from "../parts/said";
 import { go, path } from "../router";
-import { ask, tell } from "../wire/client";
+import { ask, Refused, tell } from "../wire/client";
 import { me } from "../wire/session";
 import { places } from "../timeline/ticket";
 import { RecordSwitch } from "./desk";
@@ -23,6 +23,13 @@ function local(at: Date): string {
 
 const CURRENCIES = ["USD", "EUR", "GBP", "CHF", "JPY", "INR", "NGN", "BRL"];
 const minor = (price: string, currency: string): number => Math.round(Number(price) * 10 ** places(currency));
+
+/** The server's own words but for a price: those are for programs. */
+function words(failed: unknown, price: string): string {
+  if (!(failed instanceof Refused) || failed.path.at(-1) !== "priceMinor") return failed instanceof Error ? failed.message : String(failed);
+  if (Number(price) < 1 || Number(price) > 999) return "A ticket costs 1 to 999, or 0 when it is free.";
+  return "This installation takes no payments, so tickets can only be free. Set the price to 0, or ask who runs it.";
+}
 
 export function NewSpace() {
   const [title, setTitle] = useState("");
@@ -84,7 +91,7 @@ export function NewSpace() {
       if (later) go(`/spaces/${await create()}`);
       else await withMicrophone(launch);
     } catch (failed) {
-      const text = failed instanceof Error ? failed.message : String(failed);
+      const text = words(failed, price);
       if (path.value === "/new") setProblem(text);
       else say(text, { bad: true });
     } finally {

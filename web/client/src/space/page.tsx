@@ -4,7 +4,6 @@ import { SetReminderDocument, type CardFragment } from "../documents";
 import { ReportDialog } from "../parts/report";
 import { attempt } from "../parts/said";
 import { Empty, Failed, Skeletons } from "../parts/states";
-import { useTitle } from "../parts/title";
 import { asMoment, Countdown, now, Since } from "../parts/times";
 import { Bars, Icon } from "../parts/icons";
 import { signInFirst } from "../router";
@@ -21,7 +20,6 @@ import { stage } from "./stage";
 
 export function SpacePage({ id }: { id: string }) {
   const { room, error, isMissing, reload } = useRoom(id);
-  useTitle(room?.space.title);
   if (isMissing)
     return (
       <Empty icon="gone" title="There is no such Space">

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { Avatar } from "../parts/avatar";
 import { Sure } from "../parts/dialog";
 import { Icon } from "../parts/icons";
-import { attempt, say } from "../parts/said";
+import { announce, attempt, say } from "../parts/said";
 import { tell } from "../wire/client";
 import { me } from "../wire/session";
 import type { Space } from "./room";
@@ -77,6 +77,7 @@ function Remove({ space, seat, onClose }: { space: Space; seat: SeatFragment; on
   const remove = () =>
     attempt(async () => {
       await tell(RemoveDocument, { spaceId: space.id, userId: id });
+      announce(`${name} is removed.`);
       onClose();
     });
   return (
@@ -97,7 +98,11 @@ function Seat({ space, seat, helps, isHost, isLive, remove }: Seated) {
   const isMe = user.id === me.value?.id;
   const speaks = isLive && seat.isSpeaking && !seat.isMuted;
   const may = helps && !isMe && role !== "HOST" && (isHost || role === "SPEAKER");
-  const mute = () => attempt(() => tell(SetMutedDocument, { spaceId: space.id, userId: user.id, muted: true }));
+  const mute = () =>
+    attempt(async () => {
+      await tell(SetMutedDocument, { spaceId: space.id, userId: user.id, muted: true });
+      announce(`${user.name} is muted.`);
+    });
   const down = () => attempt(() => tell(SetRoleDocument, { spaceId: space.id, userId: user.id, role: "LISTENER" }));
   return (
     <li class="seat" data-speaking={speaks} data-person={user.handle}>

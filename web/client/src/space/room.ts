@@ -7,11 +7,12 @@ import {
   type SeatFragment,
   type SpaceRoomQuery,
 } from "../documents";
-import { announce } from "../parts/said";
 import { ask } from "../wire/client";
 import { follow } from "../wire/follow";
 import { me } from "../wire/session";
+import { useSubject } from "../router";
 import { needsTicket } from "../timeline/ticket";
+import { useTold } from "./told";
 import { heardOf } from "./stage";
 
 export type Space = Omit<NonNullable<SpaceRoomQuery["space"]>, "participants" | "live">;
@@ -27,21 +28,11 @@ export type RoomState = { room: Room | null; error: unknown; isMissing: boolean;
 
 const SPEAKING_EVERY_MS = 1_500;
 
-/** Who is there; of a Space that is over, who was on its stage. */
-function merge(space: Pick<Space, "state">, seats: readonly SeatFragment[], changed: readonly SeatFragment[]): SeatFragment[] {
+/** Who is there; of a Space that is over, who spoke in it. */
+function merge(seats: readonly SeatFragment[], changed: readonly SeatFragment[], state: Space["state"]): SeatFragment[] {
   const by = new Map(seats.map((seat) => [seat.id, seat]));
   for (const seat of changed) by.set(seat.id, seat);
-  const isOver = space.state === "ENDED";
-  return [...by.values()].filter(({ leftAt, role }) => (isOver ? role !== "LISTENER" : leftAt === null));
-}
-
-/** What changes on its own is told to who does not see it. */
-function tellOf(before: Space, after: Space, seat: SeatFragment | null): void {
-  if (after.isRecording !== before.isRecording) announce(after.isRecording ? "This Space is being recorded." : "It is not recorded any more.");
-  if (after.state === "ENDED" && before.state !== "ENDED") announce("This Space is over.");
-  const [was, is] = [before.viewerParticipation?.role, after.viewerParticipation?.role];
-  if (was !== undefined && is !== undefined && was !== is) announce(is === "LISTENER" ? "You are a listener now." : "You may speak now.");
-  if (seat?.handRaised && seat.user.id !== me.peek()?.id) announce(`${seat.user.name} raised a hand.`);
+  return [...by.values()].filter(({ leftAt }) => leftAt === null || state === "ENDED");
 }
 
 export function useRoom(id: string): RoomState {
@@ -63,7 +54,7 @@ export function useRoom(id: string): RoomState {
           if (space === null) return setMissing(true);
           const { participants, live, ...facts } = space;
           const isRemoved = facts.state === "LIVE" && live === null && !needsTicket(facts);
-          setRoom({ space: facts, seats: merge(facts, [], participants.edges.flatMap(({ node }) => node ?? [])), isRemoved });
+          setRoom({ space: facts, seats: merge([], participants.edges.flatMap(({ node }) => node ?? []), space.state), isRemoved });
         },
         (failed: unknown) => wanted && setError(failed),
       );
@@ -72,10 +63,10 @@ export function useRoom(id: string): RoomState {
         if (event.kind === "SNAPSHOT") return void load();
         const seat = "participant" in event ? event.participant : null;
         const isOut = event.kind === "PARTICIPANT_REMOVED" && seat?.user.id === me.value?.id;
-        setRoom((now) => {
-          if (now === null) return null;
-          tellOf(now.space, event.space, seat);
-          return { space: event.space, seats: merge(event.space, now.seats, seat ? [seat] : []), isRemoved: now.isRemoved || isOut };
+        setRoom((now) => now && {
+          space: event.space,
+          seats: merge(now.seats, seat ? [seat] : [], event.space.state),
+          isRemoved: now.isRemoved || isOut,
         });
       },
       onLost: () => void load(),
@@ -97,7 +88,7 @@ export function useRoom(id: string): RoomState {
         if (space === null) return;
         const { participants, ...counts } = space;
         const seats = participants.edges.flatMap(({ node }) => node ?? []);
-        setRoom((now) => now && { ...now, space: { ...now.space, ...counts }, seats: merge(now.space, now.seats, seats) });
+        setRoom((now) => now && { ...now, space: { ...now.space, ...counts }, seats: merge(now.seats, seats, now.space.state) });
       }, () => undefined);
     }, SPEAKING_EVERY_MS);
     return () => clearInterval(timer);
@@ -106,9 +97,11 @@ export function useRoom(id: string): RoomState {
   const mine = room?.space.viewerParticipation;
   useEffect(() => {
     if (room === null) return;
-    const isHere = mine != null && mine.leftAt === null && room.space.state === "LIVE";
-    heardOf(id, mine?.isMuted ?? false, isHere ? mine.role : null);
+    const isIn = mine != null && mine.leftAt === null && room.space.state === "LIVE";
+    heardOf(id, { muted: mine?.isMuted ?? false, isSpeaker: isIn && mine.role !== "LISTENER", isIn });
   }, [mine?.isMuted, mine?.role, mine?.leftAt, room?.space.state]);
 
+  useTold(room);
+  useSubject(isMissing ? "There is no such Space" : room?.space.title);
   return { room, error, isMissing, reload };
 }

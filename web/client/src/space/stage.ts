@@ -1,13 +1,7 @@
 // Being on a stage: one's microphone out, the others in. It goes on while one looks at other pages.
 import { effect, signal } from "@preact/signals";
-import {
-  JoinSpaceDocument,
-  LeaveSpaceDocument,
-  SetMutedDocument,
-  type ParticipantRole,
-  type PersonFragment,
-} from "../documents";
-import { say } from "../parts/said";
+import { JoinSpaceDocument, LeaveSpaceDocument, SetMutedDocument, type PersonFragment } from "../documents";
+import { announce, say } from "../parts/said";
 import * as player from "../player/player";
 import { tell } from "../wire/client";
 import { me } from "../wire/session";
@@ -26,6 +20,8 @@ export const isMuted = signal(false);
 export const level = signal(0);
 
 const LEVEL_EVERY_MS = 100;
+/** A microphone that comes right back is nobody's concern. */
+const LOST_AFTER_MS = 3_000;
 
 const others = document.createElement("audio");
 others.id = "others";
@@ -74,8 +70,15 @@ export async function connect(next: Stage, muted: boolean, stream: MediaStream):
       if (stage.value?.spaceId !== next.spaceId) return;
       stepDown();
       const elsewhere = "You speak from another device now, and the microphone here is closed.";
-      say(status === 409 ? elsewhere : "You are not on the stage any more.", { bad: true });
+      say(status === 409 ? elsewhere : "You are not on the stage any more.", { bad: true, urgent: true });
+      // Another device plays what this one would.
+      if (status !== 409) listenOn(next);
     };
+    track?.addEventListener("ended", () => {
+      if (microphone !== stream) return;
+      closeMicrophone();
+      say("Your microphone is gone, and nobody hears you.", { bad: true, urgent: true });
+    });
     lines = [
       new Line(joined.whipUrl, joined.mediaToken, track ?? null, { state: (up) => (isUp.value = up), refused }),
       new Line(joined.whepUrl, joined.mediaToken, null, {
@@ -144,17 +147,28 @@ export async function setMuted(muted: boolean): Promise<void> {
   showMuted(muted);
 }
 
-/** What the server says of this person: a host may have muted them. */
-export function heardOf(spaceId: string, muted: boolean, role: ParticipantRole | null): void {
+/** What the server says of this person: a host may have muted them, or sent them back among those who listen. */
+export function heardOf(spaceId: string, { muted, isSpeaker, isIn }: { muted: boolean; isSpeaker: boolean; isIn: boolean }): void {
   const now = stage.value;
   if (now?.spaceId !== spaceId) return;
-  if (role === null) return stepDown({ silently: true });
-  if (role === "LISTENER") {
-    stepDown({ silently: true });
-    // Who steps down goes on listening.
-    return void player.playLive(spaceId, now);
+  if (isSpeaker) {
+    if (muted && !isMuted.value) announce("You were muted.");
+    if (muted !== isMuted.value) showMuted(muted);
+    return;
   }
-  if (muted !== isMuted.value) showMuted(muted);
+  stepDown({ silently: true });
+  if (isIn) listenOn(now);
+}
+
+/** Whoever is not heard any more hears on. */
+function listenOn({ spaceId, title, host }: Stage): void {
+  void player.playLive(spaceId, { spaceId, title, host });
+}
+
+export function closeMicrophone(): void {
+  const now = stage.value;
+  stepDown();
+  if (now !== null) listenOn(now);
 }
 
 /** Hang up, without leaving the Space. `silently`: the server has ended it already. */
@@ -191,11 +205,28 @@ export async function leave(spaceId: string): Promise<void> {
   if (player.track.value?.id === spaceId) player.close();
 }
 
+// Whether one is heard is said once it is so, and once it has not been for a while.
+let wasUp = false;
+effect(() => {
+  if (stage.value === null) return void (wasUp = false);
+  if (isUp.value) {
+    if (!wasUp) announce("Your microphone is open.");
+    wasUp = true;
+    return;
+  }
+  if (!wasUp) return;
+  const timer = setTimeout(() => {
+    wasUp = false;
+    announce("Nobody hears you: your microphone lost its connection. It is tried again.", { urgent: true });
+  }, LOST_AFTER_MS);
+  return () => clearTimeout(timer);
+});
+
 // Another tab may have signed out.
 effect(() => {
   if (me.value !== null || stage.peek() === null) return;
   stepDown();
-  say("You are signed out, and your microphone is closed.", { bad: true });
+  say("You are signed out, and your microphone is closed.", { bad: true, urgent: true });
 });
 
 addEventListener("pagehide", () => {
