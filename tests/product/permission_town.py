@@ -302,9 +302,14 @@ async def _take_away(world: World) -> None:
         at=now,
         disclosed_at=now,
     )
-    host_id = uuid_of(world.host.id)
-    said = {"statement": "It was no soap.", "created_at": now, "closed_at": now}
-    await Appeal.create(id=new_id(), recording_id=row, account_id=host_id, **said)
+    await Appeal.create(
+        id=new_id(),
+        recording_id=row,
+        account_id=uuid_of(world.host.id),
+        statement="It was no soap.",
+        created_at=now,
+        closed_at=now,
+    )
     await Recording.filter(id=row).update(gone_at=now - timedelta(days=31), purge_at=now - timedelta(days=1))
     await world.town.round()
     assert (await world.host.recording(world.things["gone"], "status"))["status"] == "PURGED"
