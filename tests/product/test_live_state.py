@@ -170,6 +170,7 @@ async def pulled(person: Person, space_id: str, after: str | None) -> list[Event
         after = page["pageInfo"]["endCursor"]
 
 
+@pytest.mark.long
 async def test_from_any_cursor_nothing_is_lost_and_nothing_comes_twice_across_a_restart(
     tmp_path: Path,
 ) -> None:
