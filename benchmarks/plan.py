@@ -60,7 +60,7 @@ class Assumed:
         2, "requests a second of a live player: a playlist and a fragment", "fragments of 1 s"
     )
     messages: Figure = Figure(
-        1.1, "messages a second to each listener: the tick, and some changes", "PRODUCT: one tick a second"
+        1.1, "messages a second to each listener: the tick, and some changes", "one tick a second while recording"
     )
     timelines: Figure = Figure(0.002, "timelines a second of each listener", "one in eight minutes")
     kept_days: Figure = Figure(60, "days that bytes are kept: public, then for review", "the defaults")

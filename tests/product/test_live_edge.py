@@ -18,7 +18,7 @@ from tests.media.sound import decode
 from tests.product.player import Playlist, fetch_piece, fetch_playlist, read_playlist
 from tests.product.town import PATIENCE_S, Person, Town, open_town
 
-# PRODUCT 3: live with low latency is at most 2.5 s behind.
+# The promise: live with low latency is at most 2.5 s behind.
 PROMISED_S = 2.5
 HOLD_BACK_S = 1.2
 SILENCE_S = 2.0

@@ -56,7 +56,7 @@ class Crash(BaseException):
 
 
 class Retention(Stage, RuleBasedStateMachine):
-    """The rules of PRODUCT 4 against the real services, a real database and a real folder."""
+    """The rules of retention against the real services, a real database and a real folder."""
 
     # ---------- the server ----------
 
