@@ -1,5 +1,8 @@
 import "@fontsource-variable/figtree/wght.css";
 import "./style.css";
+import "./space/space.css";
+import "./moderation/moderation.css";
+import "./parts/system-colours.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { App } from "./app";

@@ -53,14 +53,16 @@ function Leave({ space }: { space: Space }) {
 function SpeakerDoor({ space }: { space: Space }) {
   const mine = space.viewerParticipation;
   const [asking, setAsking] = useState(false);
+  const [agreed, setAgreed] = useState(false);
   const isOn = stage.value?.spaceId === space.id;
   const isHost = space.host.id === me.value?.id;
-  const mustAgree = !isHost && space.consent !== null && mine?.recordingAcknowledgedAt === null;
+  const mustAgree = !isHost && !agreed && space.consent !== null && mine?.recordingAcknowledgedAt === null;
   const go = () => attempt(() => goOn({ spaceId: space.id, title: space.title, host: space.host }, mine?.isMuted ?? false));
   const step = () => (mustAgree ? setAsking(true) : void go());
   const agree = () =>
     attempt(async () => {
       await tell(AcknowledgeDocument, { spaceId: space.id, consentVersion: space.consent?.version ?? "" });
+      setAgreed(true);
       setAsking(false);
       await go();
     });
