@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from api.alive import signs_of_life
 from api.settings import Settings
 from media.attach import connect_control, serve_attached
 from media.ice import IceConfig
@@ -29,14 +30,15 @@ async def carry(settings: Settings, name: str, told: Callable[[str], None]) -> N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve_attached(
-        settings.data_dir.absolute(),
-        name=name or f"media-{os.getpid()}",
-        ice=IceConfig(address=settings.audio_address, servers=settings.ice_servers),
-        limits=settings.engine_limits(),
-        stop=stop,
-        told=told,
-    )
+    async with signs_of_life():
+        await serve_attached(
+            settings.data_dir.absolute(),
+            name=name or f"media-{os.getpid()}",
+            ice=IceConfig(address=settings.audio_address, servers=settings.ice_servers),
+            limits=settings.engine_limits(),
+            stop=stop,
+            told=told,
+        )
 
 
 async def drain(data_dir: Path, process: str, told: Callable[[int], None]) -> None:

@@ -10,6 +10,7 @@ import structlog
 from tortoise.exceptions import OperationalError
 
 from api import keys
+from api.alive import signs_of_life
 from api.bucket import remembered_bucket
 from api.carriers import carriers_for
 from api.control import ControlSocket
@@ -168,6 +169,7 @@ async def running(settings: Settings, house: House, engine: WatchedEngine) -> As
         # Nobody comes any more once all the others end.
         stack.push_async_callback(control.close)
         control.opened()
+        await stack.enter_async_context(signs_of_life())
         yield
 
 

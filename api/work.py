@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from api.alive import signs_of_life
 from api.engine import EngineRun, WatchedEngine
 from api.running import build_house
 from api.settings import Settings
@@ -66,6 +67,7 @@ async def run_worker(settings: Settings) -> None:
 
             await stack.enter_async_context(traced())
         house = await stack.enter_async_context(at_work(settings))
+        await stack.enter_async_context(signs_of_life())
         await Timetable(house, interval_s=settings.worker_interval_s, owns_rooms=False).run()
 
 

@@ -42,8 +42,8 @@ class Measured:
     programme_mb: Figure = Figure(31, "MB an hour of programme", "[recording](benchmarks.md#recording)")
     tracks_mb: Figure = Figure(51, "MB an hour of three tracks", "[recording](benchmarks.md#recording)")
     fragment_us: Figure = Figure(617, "µs a request of a player", "[playback](benchmarks.md#playback)")
-    message_us: Figure = Figure(18.8, "µs a delivered message", "[cluster](benchmarks.md#cluster)")
-    read_us: Figure = Figure(3_283, "µs a timeline, on PostgreSQL", "[cluster](benchmarks.md#cluster)")
+    message_us: Figure = Figure(11.7, "µs a delivered message", "[cluster](benchmarks.md#cluster)")
+    read_us: Figure = Figure(2_311, "µs a timeline, on PostgreSQL", "[cluster](benchmarks.md#cluster)")
     write_us: Figure = Figure(5_489, "µs a mutation, on PostgreSQL", "[mutation](benchmarks.md#mutation)")
     purges: Figure = Figure(
         5.3, "purges a second of one worker, the slowest run", "[retention](benchmarks.md#retention)"
@@ -60,7 +60,9 @@ class Assumed:
         2, "requests a second of a live player: a playlist and a fragment", "fragments of 1 s"
     )
     messages: Figure = Figure(
-        1.1, "messages a second to each listener: the tick, and some changes", "one tick a second while recording"
+        1.1,
+        "messages a second to each listener: the tick, and some changes",
+        "one tick a second while recording",
     )
     timelines: Figure = Figure(0.002, "timelines a second of each listener", "one in eight minutes")
     kept_days: Figure = Figure(60, "days that bytes are kept: public, then for review", "the defaults")
