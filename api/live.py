@@ -18,14 +18,7 @@ from api.media import AUDIO, MediaRoutes, playlist_response, whole
 from media.engine import LiveWindow
 from media.low_latency import Edge, read_edge, read_part
 from media.plain import stat_of
-from media.playlist import (
-    PLAYLIST,
-    PROGRAMME,
-    Index,
-    edge_of,
-    render,
-    render_live_window,
-)
+from media.playlist import PLAYLIST, PROGRAMME, Index, edge_of, render, render_live_window
 from services import playback
 from services.errors import InvalidInput, NotFound
 from services.house import House

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from tests.product.town import MovableClock, settings_for
 
 T = TypeVar("T")
 START = datetime(2027, 3, 1, 12, tzinfo=UTC)
+_FOR_EVER = timedelta(days=1000)
 GONE_NAMES = {"EXPIRED", "DELETED", "TAKEN_DOWN"}
 # Where a link of each kind leads, and every file behind it.
 _ROUTES = {
@@ -84,7 +86,9 @@ class Stage:
 
         public_days, review_days = self.days
         wanted = settings_for(self.folder, 1, public_days=public_days, review_days=review_days)
-        self.house = build_house(wanted, clock=self.clock, engine=self.engine)
+        house = build_house(wanted, clock=self.clock, engine=self.engine)
+        # Spaces end when they are told to: that they also do so by themselves is for other tests.
+        self.house = replace(house, rules=replace(house.rules, empty_for=_FOR_EVER, longest_space=_FOR_EVER))
         await database.connect(wanted.database)
         await self.house.policies.adopt(self.now)
         # The media routes as they are served, without the schema, which takes long to build.
