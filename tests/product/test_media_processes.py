@@ -120,7 +120,7 @@ async def test_a_name_that_is_taken_is_refused_in_a_line_and_taken_once_it_is_fr
 @pytest.mark.parametrize(
     ("how", "most_lost_s"),
     [
-        pytest.param(signal.SIGKILL, MOST_LOST_S, id="killed"),
+        pytest.param(signal.SIGKILL, MOST_LOST_S, id="killed", marks=pytest.mark.long),
         pytest.param(signal.SIGSTOP, MOST_LOST_S, id="hanging", marks=pytest.mark.long),
         pytest.param(signal.SIGTERM, 0.3, id="ended", marks=pytest.mark.long),
     ],
