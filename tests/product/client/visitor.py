@@ -115,8 +115,10 @@ def _is_error(line: ConsoleMessage) -> bool:
 
 
 def _is_bad(answer: Response) -> bool:
-    """Players are told 410 or 503 when a Space ends under them, and take it well."""
-    return answer.status >= 400 and not (answer.status in {410, 503} and "/media/" in answer.url)
+    """Players are told 410 or 503 when a Space ends under them, and who hangs up then 404; they take it well."""
+    is_ended = answer.status in {410, 503} and "/media/" in answer.url
+    is_hung_up = answer.status == 404 and "/media/wh" in answer.url
+    return answer.status >= 400 and not is_ended and not is_hung_up
 
 
 def _is_elsewhere(requested: str, home: str) -> bool:
