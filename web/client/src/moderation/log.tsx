@@ -59,7 +59,7 @@ function breakable(action: string): ComponentChildren {
 function Subject({ of }: { of: Named | undefined }) {
   if (of === undefined) return null;
   return (
-    <a class="went" href={of.href}>
+    <a class="named" href={of.href}>
       {of.text}
     </a>
   );
