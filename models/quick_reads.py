@@ -45,7 +45,9 @@ class QuickReads:
         try:
             return self._connection.execute(query, values or ()).fetchall()
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            # One that was only kept waiting by others on the machine is as quick as ever the next time.
+            is_slow = thread_time() > self._until_cpu
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT and is_slow:
                 self._shun(query)
             return None
 

@@ -70,3 +70,14 @@ async def test_only_so_many_long_reads_are_remembered(
             assert await reads.rows(f"{_LONG} LIMIT {number + 1}", None) is None
         assert await reads.rows("SELECT 1", None) is not None
         assert len(reads._shunned) <= 2
+
+
+async def test_a_read_that_only_the_machine_kept_waiting_is_done_at_once_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_steps = _LONG.replace("500000", "500")
+    with closing(quick_reads.QuickReads(str(tmp_path / "any.sqlite3"))) as reads:
+        monkeypatch.setattr(quick_reads, "_AT_MOST_S", -1.0)
+        assert await reads.rows(some_steps, None) is None
+        monkeypatch.undo()
+        assert await reads.rows(some_steps, None) is not None
