@@ -126,8 +126,9 @@ class Level:
     """What the fields of one level of an answer ask for, gathered into one statement."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Part, asyncio.Future[list[Any]]]] = []
+        self._waiting: list[tuple[Sequence[Part], asyncio.Future[list[list[Any]]]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._turns = _TURNS
         self._elsewhere = 0
         self._back = asyncio.Event()
 
@@ -142,10 +143,23 @@ class Level:
             if not self._elsewhere:
                 self._back.set()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While a single field is at work: nobody else is waited for."""
+        self._turns = 1
+        try:
+            yield
+        finally:
+            self._turns = _TURNS
+
     async def fetch(self, part: Part) -> list[Any]:
         """The rows of a part, together with whatever else is asked for now."""
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((part, future))
+        return (await self.fetch_all([part]))[0]
+
+    async def fetch_all(self, parts: Sequence[Part]) -> list[list[Any]]:
+        """The rows of each part, together with whatever else is asked for now."""
+        future: asyncio.Future[list[list[Any]]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((parts, future))
         if self._task is None:
             self._task = asyncio.create_task(self._gather())
         return await future
@@ -154,14 +168,14 @@ class Level:
         seen = 0
         while seen != len(self._waiting) or self._elsewhere:
             seen = len(self._waiting)
-            for _ in range(_TURNS):
+            for _ in range(self._turns):
                 await asyncio.sleep(0)
             if self._elsewhere:
                 self._back.clear()
                 await self._back.wait()
         waiting, self._waiting, self._task = self._waiting, [], None
         try:
-            found = await fetch([part for part, _ in waiting])
+            found = iter(await fetch([part for parts, _ in waiting for part in parts]))
         except BaseException as error:
             for _, future in waiting:
                 if not future.done():
@@ -169,7 +183,8 @@ class Level:
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, future), rows in zip(waiting, found, strict=True):
+        for parts, future in waiting:
+            rows = [next(found) for _ in parts]
             if not future.done():
                 future.set_result(rows)
 
@@ -182,7 +197,9 @@ class Rows:
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
         self._level = Level()
         self._columns: Mapping[type[Model], Columns] = {}
-        self.elsewhere = self._level.elsewhere
+        # The rules as they are for this viewer.
+        self._rules: dict[type[Model], Q] = {}
+        self.elsewhere, self.alone = self._level.elsewhere, self._level.alone
 
     def let_go(self) -> None:
         """Forget what was read: loaders and rows hold each other."""
@@ -196,7 +213,7 @@ class Rows:
 
     async def fetch(self, parts: Sequence[Part]) -> list[list[Any]]:
         """The rows of some parts, together with whatever else is asked for now."""
-        return list(await asyncio.gather(*(self._level.fetch(part) for part in parts)))
+        return await self._level.fetch_all(parts)
 
     def _chosen(self, model: type[Model], *attributes: str) -> Columns | None:
         """What is read of a table, with what is needed here."""
@@ -205,8 +222,11 @@ class Rows:
 
     async def visible(self, model: type[Model]) -> Q:
         """The condition under which the viewer may see rows of a table."""
-        rule = visibility.RULES.get(model)
-        return await rule(self._viewer) if rule else Q()
+        found = self._rules.get(model)
+        if found is None:
+            rule = visibility.RULES.get(model)
+            found = self._rules[model] = await rule(self._viewer) if rule else Q()
+        return found
 
     async def by_id(self, model: type[Model], row_id: Any) -> Any:
         """A visible row by its id, or None."""
@@ -291,7 +311,10 @@ class Rows:
         part = followed_page(viewer_id, after=after, most=wanted.first + 1)
         part = replace(part, columns=self._chosen(TimelineItem, order.column))
         # Whom a block hides, all that follows will ask for: it comes with the page.
-        rows, _ = await asyncio.gather(self._level.fetch(part), self._viewer.hidden(self._level.fetch))
+        blocks = self._viewer.blocks()
+        rows, *read = await self._level.fetch_all([part, *blocks])
+        if blocks:
+            self._viewer.hide(*read)
         rows.sort(key=lambda row: (row.activity_at, row.id), reverse=True)
         return cut(rows, wanted, order)
 

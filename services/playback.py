@@ -11,13 +11,12 @@ from media.mp4 import FRAGMENT_FRAMES, PART_FRAMES
 from media.playlist import first_number_at
 from media.shelf import Files
 from models.account import Account, Suspension
-from models.block import Block
 from models.clip import Clip
 from models.fields import to_ms
 from models.lookup import blocks_of, by_keys
 from models.recording import GONE, ICON_ON, Recording, RecordingStatus
 from models.space import Space, SpaceState
-from models.together import Part, fetch
+from models.together import fetch
 from services import clips, deadlines, recordings, retention, suspension, visibility
 from services.errors import Forbidden, NotFound, RecordingNotAvailable, Unavailable
 from services.house import House
@@ -149,12 +148,8 @@ async def _viewer_and_recording(house: House, link: Link) -> tuple[Viewer, Recor
     if not of_viewer:
         return Viewer(), found[0]
     accounts, blocks = of_viewer
-
-    async def known(_part: Part) -> list[Block]:
-        return blocks
-
     viewer = _welcome(house, link, accounts[0] if accounts else None)
-    await viewer.hidden(known)
+    viewer.hide(blocks)
     return viewer, found[0]
 
 

@@ -1,6 +1,6 @@
 """Who asks: an account with its session, or nobody in particular."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -83,13 +83,17 @@ class Viewer:
             raise Forbidden("Only moderators can do this.")
         return account
 
-    async def hidden(self, read: Callable[[Part], Awaitable[list[Any]]] | None = None) -> frozenset[UUID]:
-        """The people this viewer must not see: blocked by them or having blocked them. `read`: how, if not at once."""
-        if self.account is None:
-            return frozenset()
-        if self._hidden is None:
-            me = self.account.id
-            blocks = blocks_of(me)
-            rows = await read(blocks) if read else (await fetch([blocks]))[0]
-            self._hidden = frozenset(one for row in rows for one in (row.blocker_id, row.blocked_id)) - {me}
-        return self._hidden
+    async def hidden(self) -> frozenset[UUID]:
+        """The people this viewer must not see: blocked by them or having blocked them."""
+        if blocks := self.blocks():
+            self.hide(*await fetch(blocks))
+        return self._hidden or frozenset()
+
+    def blocks(self) -> list[Part]:
+        """What is to be read and given to `hide`, for whoever reads more at once; nothing when it has been read."""
+        return [blocks_of(self.account.id)] if self.account is not None and self._hidden is None else []
+
+    def hide(self, rows: Iterable[Any]) -> None:
+        """Take the blocks that were read."""
+        concerned = frozenset(one for row in rows for one in (row.blocker_id, row.blocked_id))
+        self._hidden = concerned - {self.id}

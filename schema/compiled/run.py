@@ -4,6 +4,7 @@ import asyncio
 import copy
 import dataclasses
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,8 +143,7 @@ class Run:
             relate(await fetch(wanted) if wanted else [])
             return
         if len(waiting) == 1 and not requests and not self._tasks:
-            waiting[0].fill(await together(waiting[0].coroutines))
-            self._settle(waiting[0])
+            await self._alone(waiting[0])
             return
         if requests:
             self._tasks[asyncio.create_task(self._context.rows.fetch(wanted))] = relate
@@ -152,6 +152,13 @@ class Run:
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             self._tasks.pop(task)(task.result())
+
+    async def _alone(self, waiting: "Waiting") -> None:
+        """The one field that has to wait; most often it is the root's, of one object."""
+        rows = self._context.rows
+        with rows.alone() if len(waiting.coroutines) == 1 else nullcontext():
+            waiting.fill(await together(waiting.coroutines))
+        self._settle(waiting)
 
     def _filler(self, waiting: "Waiting") -> Callable[[list[Any]], None]:
         def fill(values: list[Any]) -> None:
