@@ -74,15 +74,18 @@ def through(
     return Part(model=model, sql=sql, values=values, columns=columns)
 
 
+_SESSION = Columns(model=Session, names=("id", "expires_at"), attributes=frozenset({"id", "expires_at"}))
+
+
 def signed_in(token_hash: str) -> tuple[Part, Part]:
-    """The session with this token, and its account unless that is deleted."""
+    """The session with this token, of which its id and end are read, and its account unless that is deleted."""
     mark = "$1" if is_postgres() else "?"
     session = f'FROM "session" WHERE "token_hash" = {mark}'
     account = (
         f'SELECT * FROM "account" WHERE "id" IN (SELECT "account_id" {session}) AND "deleted_at" IS NULL'  # noqa: S608
     )
     values = (token_hash,)
-    return Part(model=Session, sql=f"SELECT * {session}", values=values), Part(
+    return Part(model=Session, sql=f"SELECT * {session}", values=values, columns=_SESSION), Part(
         model=Account, sql=account, values=values
     )
 

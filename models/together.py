@@ -73,6 +73,7 @@ def _names(columns: Columns) -> str:
     return ", ".join(f't."{name}"' for name in columns.names)
 
 
+@lru_cache(maxsize=1000)
 def _renumbered(sql: str, by: int) -> str:
     return _NUMBERED.sub(lambda found: f"${int(found[1]) + by}", sql)
 

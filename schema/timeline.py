@@ -20,10 +20,11 @@ from schema.recordings import Recording
 from schema.rows import Page
 from schema.sources import column, computed, relation
 from schema.spaces import Space
+from services.outward import id_text
 
 
 def _url(row: TimelineItemRow, context: Context) -> str:
-    return context.house.links.url(f"/cards/{row.id}")
+    return context.house.links.url(f"/cards/{id_text(row.id)}")
 
 
 def _can_delete(row: TimelineItemRow, context: Context) -> bool:

@@ -10,6 +10,7 @@ from models.avatar import Avatar
 from services.changes import again, change
 from services.errors import InvalidInput, NotFound, RateLimited
 from services.house import House
+from services.outward import id_text
 from services.viewers import Viewer
 
 MOST_BYTES = 8 * 1024 * 1024
@@ -27,7 +28,7 @@ def url(house: House, account: Account) -> str | None:
     """Where the picture lies; another picture lies elsewhere."""
     if account.avatar_digest is None or account.deleted_at is not None:
         return None
-    return house.links.url(f"/avatars/{account.id}/{account.avatar_digest[:16]}.jpg")
+    return house.links.url(f"/avatars/{id_text(account.id)}/{account.avatar_digest[:16]}.jpg")
 
 
 async def put(house: House, viewer: Viewer, data: bytes) -> Account:
