@@ -128,7 +128,7 @@ class Level:
     def __init__(self) -> None:
         self._waiting: list[tuple[Sequence[Part], asyncio.Future[list[list[Any]]]]] = []
         self._task: asyncio.Task[None] | None = None
-        self._turns = _TURNS
+        self._is_alone = False
         self._elsewhere = 0
         self._back = asyncio.Event()
 
@@ -145,19 +145,22 @@ class Level:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While a single field is at work: nobody else is waited for."""
-        self._turns = 1
+        """While a single field is at work, nobody else is waited for."""
+        self._is_alone = True
         try:
             yield
         finally:
-            self._turns = _TURNS
+            self._is_alone = False
 
     async def fetch(self, part: Part) -> list[Any]:
         """The rows of a part, together with whatever else is asked for now."""
-        return (await self.fetch_all([part]))[0]
+        return (await self._join([part]))[0]
 
     async def fetch_all(self, parts: Sequence[Part]) -> list[list[Any]]:
-        """The rows of each part, together with whatever else is asked for now."""
+        """The rows of each part: at once for a field that is alone, else together with whatever else is asked for."""
+        return await fetch(parts) if self._is_alone else await self._join(parts)
+
+    async def _join(self, parts: Sequence[Part]) -> list[list[Any]]:
         future: asyncio.Future[list[list[Any]]] = asyncio.get_running_loop().create_future()
         self._waiting.append((parts, future))
         if self._task is None:
@@ -168,7 +171,7 @@ class Level:
         seen = 0
         while seen != len(self._waiting) or self._elsewhere:
             seen = len(self._waiting)
-            for _ in range(self._turns):
+            for _ in range(_TURNS):
                 await asyncio.sleep(0)
             if self._elsewhere:
                 self._back.clear()
