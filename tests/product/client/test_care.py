@@ -1,7 +1,9 @@
 """What a page does on its own is no surprise: a trim, an end, a name, a place that one goes on from."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.product.client.scene import recorded, resident
 from tests.product.client.visitor import chromium, hears, skip_unless_built, visit
@@ -100,3 +102,37 @@ async def test_who_goes_by_keyboard_keeps_their_place(town: Town) -> None:
         await expect(page.get_by_role("button", name="Mute", exact=True).last).to_be_hidden()
         assert await page.evaluate("document.activeElement !== document.body")
     assert host.complaints == []
+
+
+async def test_who_waits_for_sound_is_told_so_and_a_speed_is_kept(town: Town) -> None:
+    skip_unless_built()
+    mira = await resident(town, "mira", "Mira Okafor")
+    noor = await resident(town, "noor", "Noor Haddad")
+    await noor.do("follow", userId=mira.id)
+    await recorded(town, mira, "Bread and salt", seconds=12)
+    has_come = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await has_come.wait()
+        await route.continue_()
+
+    async with chromium() as browser:
+        visitor = await visit(browser, town.url, person=noor, name="Noor Haddad")
+        page = visitor.page
+        await page.goto(town.url)
+        await page.route("**/programme.mp4*", late)
+        await page.locator("article").get_by_role("button", name="Play Recording").click()
+        player = page.get_by_role("region", name="Player")
+        await expect(player.get_by_text("Loading …")).to_be_visible()
+        has_come.set()
+        await hears(page, "sound")
+        await expect(player.get_by_text("Loading …")).to_be_hidden()
+        await player.get_by_label("Speed").select_option("1.5")
+        await player.get_by_role("button", name="Pause").click()
+
+        await page.reload()
+        await expect(player.get_by_label("Speed")).to_have_value("1.5")
+        await player.get_by_role("button", name="Play", exact=True).click()
+        await hears(page, "sound")
+        assert await page.evaluate("document.getElementById('sound').playbackRate") == 1.5
+        assert visitor.complaints == []

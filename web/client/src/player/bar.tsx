@@ -7,8 +7,8 @@ import { clock, length } from "../parts/times";
 import { ShareDialog } from "../timeline/share";
 import { ClipDialog } from "./clip";
 import * as player from "./player";
+import { RATES } from "./positions";
 
-const RATES = [0.75, 1, 1.25, 1.5, 2];
 const STEP_MS = 15_000;
 const BARS = 120;
 
@@ -38,7 +38,7 @@ export function PlayerBar() {
           <a class="title" href={`/spaces/${now.spaceId}`}>
             {now.title}
           </a>
-          <span class="quiet">{now.host.name}</span>
+          <span class="quiet">{player.isSlow.value ? "Loading …" : now.host.name}</span>
         </div>
       </div>
       {why !== null ? (

@@ -1,6 +1,6 @@
 // What is being heard: a recording, or a live Space. It goes on while one looks at other pages, and comes back after a
 // reload where it stopped.
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import {
   LiveLinkDocument,
   PlayableDocument,
@@ -14,7 +14,7 @@ import { ask, Refused } from "../wire/client";
 import { follow } from "../wire/follow";
 import { session } from "../wire/session";
 import { attach, audio, beginsAt, detach, type Trouble } from "./media";
-import { keepPosition, keptPlayer, keptPosition, keepPlayer } from "./positions";
+import { keepPlayer, keepPosition, keepRate, keptPlayer, keptPosition, keptRate } from "./positions";
 
 export interface Track {
   kind: "recording" | "live" | "copy";
@@ -29,12 +29,14 @@ export type Phase = "loading" | "playing" | "paused" | "over";
 
 export const track = signal<Track | null>(null);
 export const phase = signal<Phase>("paused");
+/** Whether the listener has waited for so long that it should be said. */
+export const isSlow = signal(false);
 export const positionMs = signal(0);
 export const durationMs = signal(0);
 export const startMs = signal(0);
 export const peaks = signal<readonly number[]>([]);
 export const gaps = signal<readonly Gap[]>([]);
-export const rate = signal(1);
+export const rate = signal(keptRate());
 export const canShare = signal(false);
 export const canClip = signal(false);
 /** Where what is heard now ends, when it is a part. */
@@ -276,6 +278,7 @@ export function seek(toMs: number): void {
 
 export function setRate(next: number): void {
   rate.value = next;
+  keepRate(next);
   if (track.value?.kind !== "live") audio.playbackRate = next;
 }
 
@@ -283,6 +286,14 @@ function keepNow(): void {
   const now = track.value;
   if (now?.kind === "recording" && why.value === null && positionMs.value > 0) keepPosition(now.id, positionMs.value);
 }
+
+const SLOW_AFTER_MS = 600;
+effect(() => {
+  isSlow.value = false;
+  if (phase.value !== "loading") return undefined;
+  const late = setTimeout(() => (isSlow.value = true), SLOW_AFTER_MS);
+  return () => clearTimeout(late);
+});
 
 audio.addEventListener("playing", () => (phase.value = "playing"));
 audio.addEventListener("waiting", () => {

@@ -1,11 +1,12 @@
 // Where the listener stopped: kept by the server for those who are signed in, so that it is the same on every device,
-// and in this browser for the others.
+// and in this browser for the others. And how fast they listen, here.
 import { SavePositionDocument } from "../documents";
 import { tell } from "../wire/client";
 import { session } from "../wire/session";
 
 const KEY = "spaces.positions";
 const PLAYER = "spaces.player";
+const RATE = "spaces.rate";
 const MOST = 50;
 
 type Kept = Record<string, { ms: number; at: number }>;
@@ -43,3 +44,12 @@ export function keepPlayer(id: string | null): void {
 }
 
 export const keptPlayer = (): string | null => sessionStorage.getItem(PLAYER);
+
+export const RATES: readonly number[] = [0.75, 1, 1.25, 1.5, 2];
+
+export function keptRate(): number {
+  const kept = Number(localStorage.getItem(RATE));
+  return RATES.includes(kept) ? kept : 1;
+}
+
+export const keepRate = (rate: number): void => localStorage.setItem(RATE, String(rate));
