@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.client, pytest.mark.needs_chromium, pytest.mark.needs_
 
 _SPACES = '{ user(handle: "mira") { spaces(first: 5) { edges { node { state } } } } }'
 _OFF = "Your microphone is closed: nobody hears you from this page."
+_PHONE = {"width": 390, "height": 800}
 
 
 async def test_a_host_knows_when_nobody_hears_them(town: Town) -> None:
@@ -130,3 +131,27 @@ async def test_nobody_is_surprised_by_an_end_a_removal_or_a_recording_that_is_go
     # A part of what is gone, or a session that ended, may just have been asked for.
     complaints = [*host.complaints, *listener.complaints]
     assert [one for one in complaints if not one.startswith(f"404 {town.url}/media/")] == []
+
+
+async def test_the_microphone_goes_to_the_device_that_asks_and_the_other_one_is_told(town: Town) -> None:
+    skip_unless_built()
+    mira = await resident(town, "mira", "Mira Okafor")
+    space_id = await mira.live_space(record=True)
+    async with chromium() as browser:
+        desk = await visit(browser, town.url, person=mira, name="Mira Okafor")
+        phone = await visit(browser, town.url, person=mira, name="Mira Okafor", viewport=_PHONE)
+        for device in (desk, phone):
+            await device.page.goto(f"{town.url}/spaces/{space_id}")
+            await device.page.get_by_role("button", name="Open your microphone").click()
+            await expect(device.page.get_by_text("You are on the air")).to_be_visible()
+        moved = desk.page.get_by_text("You speak from another device now, and the microphone here is closed.")
+        await expect(moved).to_be_visible()
+        await expect(desk.page.get_by_text(_OFF)).to_be_visible()
+        await expect(phone.page.get_by_text("You are on the air")).to_be_visible()
+
+        # And back again.
+        await desk.page.get_by_role("button", name="Open your microphone").click()
+        await expect(desk.page.get_by_text("You are on the air")).to_be_visible()
+        await expect(phone.page.get_by_text(_OFF)).to_be_visible()
+    conflict = f"409 {town.url}/media/wh"
+    assert [one for one in (*desk.complaints, *phone.complaints) if not one.startswith(conflict)] == []

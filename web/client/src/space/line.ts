@@ -48,7 +48,9 @@ export class Line {
       await peer.setLocalDescription();
       await gathered(peer);
       const answer = await this.offer(peer.localDescription?.sdp ?? "");
-      if (this.peer === peer) await peer.setRemoteDescription({ type: "answer", sdp: answer });
+      if (this.peer !== peer) return;
+      await peer.setRemoteDescription({ type: "answer", sdp: answer });
+      this.heedEnd(peer);
     } catch (error) {
       if (this.peer !== peer) return;
       if (error instanceof LineRefused) {
@@ -80,6 +82,14 @@ export class Line {
     else if (peer.connectionState === "failed" || peer.connectionState === "closed") this.again();
     // It often comes back within a moment.
     else if (peer.connectionState === "disconnected") this.timer = setTimeout(() => this.again(), LOST_AFTER_MS);
+  }
+
+  /** A server that ends the connection says so; else it would look as if it were up for some seconds more. */
+  private heedEnd(peer: RTCPeerConnection): void {
+    const transport = peer.getTransceivers()[0]?.sender.transport;
+    transport?.addEventListener("statechange", () => {
+      if (transport.state === "closed" && this.peer === peer) this.again();
+    });
   }
 
   private again(): void {
